@@ -1,0 +1,1 @@
+"""Privacy-preserving street images: detect, replace under differential privacy, account."""
