@@ -1,0 +1,67 @@
+"""What every test shares: a marker and a time limit by folder, one Spark session, one S3 server, the model cache."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.s3.server import S3Server
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).resolve().parent
+#: Seconds one test of a layer may take.
+LIMITS = {"unit": 60, "spark": 300, "s3": 300, "e2e": 900}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        layer = item.path.relative_to(ROOT).parts[0]
+        if layer in LIMITS:
+            item.add_marker(layer)
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(LIMITS[layer]))
+
+
+@pytest.fixture(scope="session")
+def models_cache() -> Path:
+    """The filled model cache. Missing weights fail the test: a skipped detector proves nothing."""
+    from deid_udf import models
+    from deid_udf.errors import ModelError
+
+    try:
+        models.fetch()
+    except ModelError as error:
+        pytest.fail(f"{error}; run `make models`")
+    return models.cache_dir()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """SeaweedFS with an empty bucket and an empty catalog; tests keep apart by prefix and table name."""
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator["SparkSession"]:
+    """A local session with two cores and Spark's defaults as `make setup` wrote them."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("tests")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "2g")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .getOrCreate()
+    )
+    yield session
+    session.stop()
