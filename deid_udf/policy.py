@@ -216,7 +216,9 @@ class Policy(_Strict):
     @model_validator(mode="after")
     def _geometry_is_public(self) -> "Policy":
         if self.faces.swap == "paper" and not self.experiment:
-            raise ValueError("faces.swap: paper warps by the original's geometry (guarantee none); set experiment: true")
+            raise ValueError(
+                "faces.swap: paper warps by the original's geometry (guarantee none); set experiment: true"
+            )
         return self
 
     def canonical(self) -> str:

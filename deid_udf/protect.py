@@ -1,7 +1,7 @@
 """The contract between the pipeline and the rooms that make new content: targets in, replacements out.
 
-A protector may read the original inside a target's region, but only to feed a mechanism; what it returns is made from the
-mechanism's output, public parameters and the geometry listed in docs/privacy.md. It never writes into a frame.
+A protector may read the original inside a target's region, but only to feed a mechanism; what it returns is made from
+the mechanism's output, public parameters and the geometry listed in docs/privacy.md. It never writes into a frame.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.region import Frame, Region
-from deid_udf.privacy import Mechanism
+from deid_udf.privacy import Baseline, Mechanism
 from deid_udf.schema import Cause, Outcome
 
 
@@ -41,23 +41,39 @@ class Replacement:
     """New content for one target, not yet in the picture.
 
     Attributes:
-        content: uint8 (h, w, 3) RGB.
+        content: uint8 (h, w, 3) RGB; not looked at where `blend` is "fill".
         matrix: float64 (3, 3) homography from content pixels to frame pixels.
         outline: float32 (n, 2) convex polygon in frame pixels: exactly what is replaced.
-        blend: how the border is joined: Poisson, feathered, or pasted as it is.
+        blend: how the border is joined: Poisson, feathered, pasted as it is, or a solid fill from the surroundings.
         outcome, cause: what became of the object, and why it got less than the policy's mechanism.
         mechanism: the mechanism whose output this is; its worst-case ε goes to the ledger.
+        public: attributes that this replacement took over outside the guarantee, as the policy declares.
         memo: key of the memoised draw inside this process (never stored), or None.
     """
 
     content: NDArray[np.uint8]
     matrix: NDArray[np.float64]
     outline: NDArray[np.float32]
-    blend: Literal["poisson", "feather", "paste"]
+    blend: Literal["poisson", "feather", "paste", "fill"]
     outcome: Outcome
     cause: Cause
     mechanism: Mechanism
+    public: tuple[str, ...] = ()
     memo: bytes | None = None
+
+
+def solid_fill(region: Region, cause: Cause) -> Replacement:
+    """The last resort: the region's whole box in the mean colour of its surroundings, ε = 0."""
+    x0, y0, x1, y1 = region.box
+    return Replacement(
+        content=np.zeros((1, 1, 3), np.uint8),
+        matrix=np.eye(3),
+        outline=np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float32),
+        blend="fill",
+        outcome=Outcome.FILLED,
+        cause=cause,
+        mechanism=Baseline("fill"),
+    )
 
 
 class Protector(Protocol):

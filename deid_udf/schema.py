@@ -1,7 +1,7 @@
 """Every column that enters or leaves, once, as Arrow types; `lake/` turns them into Spark types.
 
-ε columns are DECIMAL(38, 18): exact, and wide enough for a year of spending. A null ε means unbounded (guarantee `none`, or the
-paper's Laplace on an unbounded latent), never zero.
+ε columns are DECIMAL(38, 18): exact, and wide enough for a year of spending. A null ε means unbounded (guarantee
+`none`, or the paper's Laplace on an unbounded latent), never zero.
 """
 
 from enum import StrEnum
