@@ -95,7 +95,7 @@ class Exponential(_Strict):
 
 
 class CyclicLaplace(_Strict):
-    """The paper's plates: discrete Laplace on each position of the code, modulo its alphabet; `metric`. ε a position."""
+    """The paper's plates: discrete Laplace on each position, modulo its alphabet; `metric`. ε a position."""
 
     name: Literal["cyclic_laplace"]
     epsilon: Epsilon
@@ -150,6 +150,7 @@ PlateMechanism = Annotated[
     CyclicLaplace | RandomizedResponse | Prior | Fill | Blur | Mosaic | DpPix, Field(discriminator="name")
 ]
 BASELINES = (Fill, Blur, Mosaic, DpPix)
+UNBOUNDED = frozenset({"laplace_unbounded", "blur", "mosaic"})
 
 
 class Faces(_Strict):
@@ -212,6 +213,13 @@ class Policy(_Strict):
     plates: Plates
     budget: Budget = Budget()
     output: Output = Output()
+
+    @model_validator(mode="after")
+    def _caps_need_a_bound(self) -> "Policy":
+        unbounded = [m.name for m in (self.faces.mechanism, self.plates.mechanism) if m.name in UNBOUNDED]
+        if unbounded and (self.budget.image is not None or self.budget.scopes):
+            raise ValueError(f"budget: caps cannot hold for {', '.join(unbounded)}, whose worst-case ε is unbounded")
+        return self
 
     @model_validator(mode="after")
     def _geometry_is_public(self) -> "Policy":

@@ -36,10 +36,12 @@ class Region:
 
     @property
     def width(self) -> float:
+        """Width of the box in pixels."""
         return self.box[2] - self.box[0]
 
     @property
     def height(self) -> float:
+        """Height of the box in pixels."""
         return self.box[3] - self.box[1]
 
 
