@@ -21,7 +21,12 @@ class _Loader(yaml.SafeLoader):
     """YAML whose floats are Decimals."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(loader.construct_scalar(node)))
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    return Decimal(text.replace(".", "") if text.lower().endswith((".inf", ".nan")) else text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _decimal)
 
 
 def _no_float(value: Any) -> Any:
