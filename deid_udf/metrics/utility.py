@@ -1,0 +1,89 @@
+"""Image utility (§5.2.2 of the paper): how far a protected picture is from the original.
+
+Each takes two uint8 arrays of one shape, (H, W, 3) RGB or (H, W) grey. Smaller is better for all but SSIM.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+Image = NDArray[np.uint8]
+
+DHASH_SIDE = 256
+_SSIM_WINDOW = 7
+
+
+def _paired(original: Image, protected: Image) -> None:
+    if original.shape != protected.shape:
+        raise ValueError(f"pictures differ in shape: {original.shape} and {protected.shape}")
+
+
+def l0(original: Image, protected: Image) -> int:
+    """Number of pixels that changed in any channel (Eq. 13)."""
+    _paired(original, protected)
+    changed = original != protected
+    return int(np.count_nonzero(changed.any(-1) if changed.ndim == 3 else changed))
+
+
+def lp(values: NDArray[Any], p: float) -> float:
+    """‖values‖_p over all scalars, as float64."""
+    return float(np.linalg.norm(np.asarray(values, np.float64).ravel(), ord=p))
+
+
+def l2(original: Image, protected: Image) -> float:
+    """Euclidean distance over all scalars, in grey levels (Eq. 14)."""
+    _paired(original, protected)
+    return lp(protected.astype(np.float64) - original, 2)
+
+
+def ald(original: Image, protected: Image, p: float = 2) -> float:
+    """Average L_p distortion of one picture (one term of Eq. 15): ‖Xᵃ - X‖_p / ‖X‖_p; p may be `numpy.inf`.
+
+    An all-black original has no norm to divide by: 0 if nothing changed, else infinity.
+    """
+    _paired(original, protected)
+    distance = lp(protected.astype(np.float64) - original, p)
+    scale = lp(original, p)
+    if scale == 0:
+        return 0.0 if distance == 0 else float("inf")
+    return distance / scale
+
+
+def ssim(original: Image, protected: Image) -> float:
+    """Structural similarity in [-1, 1] (Eq. 16), scikit-image's, mean over channels; 1 is identical."""
+    _paired(original, protected)
+    if min(original.shape[:2]) < _SSIM_WINDOW:
+        raise ValueError(f"SSIM needs at least {_SSIM_WINDOW} pixels a side, not {original.shape[:2]}")
+    axis = 2 if original.ndim == 3 else None
+    return float(structural_similarity(original, protected, channel_axis=axis, data_range=255))  # type: ignore[no-untyped-call]
+
+
+def dhash(image: Image, side: int = DHASH_SIDE) -> NDArray[np.bool_]:
+    """Difference hash: bool (side, side), whether each cell of the shrunken picture outshines its left one."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    small = cv2.resize(grey, (side + 1, side), interpolation=cv2.INTER_AREA).astype(np.int16)
+    return np.asarray(small[:, 1:] > small[:, :-1])
+
+
+def dhash_distance(original: Image, protected: Image, side: int = DHASH_SIDE) -> int:
+    """Bits in which the two difference hashes differ (Eq. 17): 0 to side²."""
+    _paired(original, protected)
+    return int(np.count_nonzero(dhash(original, side) != dhash(protected, side)))
+
+
+def seam(image: Image, mask: NDArray[np.bool_], ring: int = 4) -> float:
+    """Mean gradient magnitude in a ring of `ring` pixels on either side of a mask's border, in grey levels a pixel.
+
+    Compare it with the original's own over the same ring: a visible seam is a ratio well above 1. NaN without a ring.
+    """
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * ring + 1, 2 * ring + 1))
+    area = mask.astype(np.uint8)
+    border = (cv2.dilate(area, kernel) - cv2.erode(area, kernel)).astype(bool)
+    if not border.any():
+        return float("nan")
+    grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image).astype(np.float32)
+    gradient = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8))
+    return float(gradient[border].mean())
