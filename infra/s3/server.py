@@ -15,11 +15,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -168,13 +171,30 @@ class S3Server:
     def _wait(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + READY_SECONDS
-        waiting = [f"{self.endpoint}/healthz", f"{self.catalog_uri}/v1/config"]
-        while waiting:
+        while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 tail = self._log.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"SeaweedFS did not become ready in {READY_SECONDS} s; its log ends:\n{tail}")
-            waiting = [url for url in waiting if not _answers(url)]
             time.sleep(0.1)
+
+    def _ready(self) -> bool:
+        """Both APIs answer and both buckets exist (SeaweedFS makes them a moment after it starts to listen)."""
+        try:
+            listed = {bucket["Name"] for bucket in self._client().list_buckets()["Buckets"]}
+            urllib.request.urlopen(f"{self.catalog_uri}/v1/config", timeout=2).close()  # noqa: S310 (loopback)
+        except (BotoCoreError, ClientError, OSError):
+            return False
+        return {self.bucket, self.warehouse} <= listed
+
+    def _client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
+        )
 
 
 def _binary() -> str:
@@ -196,17 +216,6 @@ def _free_ports() -> dict[str, int]:
     finally:
         for one in held:
             one.close()
-
-
-def _answers(url: str) -> bool:
-    """Whether a server speaks HTTP there (401 and 403 are answers too)."""
-    try:
-        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 (our own loopback address)
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
-        return False
-    return True
 
 
 def main() -> int:
