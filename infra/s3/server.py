@@ -98,6 +98,7 @@ class S3Server:
             f"{prefix}.uri": self.catalog_uri,
             f"{prefix}.warehouse": f"s3://{self.warehouse}",
             f"{prefix}.credential": f"{self.access_key}:{self.secret_key}",
+            f"{prefix}.rest.auth.type": "oauth2",
             f"{prefix}.oauth2-server-uri": f"{self.catalog_uri}/v1/oauth/tokens",
             f"{prefix}.scope": "catalog",
             f"{prefix}.io-impl": "org.apache.iceberg.hadoop.HadoopFileIO",
