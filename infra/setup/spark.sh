@@ -8,14 +8,13 @@ jars=$(cat .venv/.setup/jars-home)
 
 mkdir -p "$spark/conf"
 cp conf/spark/log4j2.properties "$spark/conf/"
-rm -f "$spark/conf/spark-defaults.conf"
-(
-  umask 077 # the file holds the secret that this machine's drivers and executors share
+install -m 600 /dev/null "$spark/conf/spark-defaults.conf" # it holds the secret of this machine's drivers and executors
+{
   cat conf/spark/defaults.conf
   printf '\n# Written by infra/setup/spark.sh for this machine.\n'
   printf 'spark.driver.extraClassPath %s/*\nspark.executor.extraClassPath %s/*\n' "$jars" "$jars"
   printf 'spark.authenticate.secret %s\n' "$(.venv/bin/python -c 'import secrets; print(secrets.token_hex(32))')"
-) >"$spark/conf/spark-defaults.conf"
+} >"$spark/conf/spark-defaults.conf"
 cat >"$spark/conf/spark-env.sh" <<ENV
 JAVA_HOME=$java
 PYSPARK_PYTHON=\${PYSPARK_PYTHON:-$PWD/.venv/bin/python}
