@@ -46,10 +46,11 @@ def read(picture: bytes) -> Coefficients:
     """Read the coefficients of a bare picture.
 
     Args:
-        picture: `Container.picture` of a JPEG without refusal; its header sizes the buffers that C fills.
+        picture: `Container.picture` of a JPEG that `decode` has read. Its header sizes the buffers that C fills, and a
+            header that libjpeg itself refuses would crash jpeglib's reader; decoding has seen to both.
 
     Raises:
-        Quarantined: ENCODE_FAILED where libjpeg gives up.
+        Quarantined: ENCODE_FAILED where libjpeg gives up, or a table cannot be divided by.
     """
     header = frame_header(picture)
     blocks = tuple(np.zeros((*shape, 8, 8), np.int16) for shape in _block_shapes(header))
@@ -59,7 +60,10 @@ def read(picture: bytes) -> Coefficients:
     with _memory_file(picture) as path:
         if not _library().read_jpeg_dct(path.encode(), *planes, slots.ctypes, slot_of.ctypes):
             raise Quarantined(Reason.ENCODE_FAILED, "the coefficients cannot be read")
-    return Coefficients(header, blocks, slots[slot_of[: len(blocks)]])
+    tables = slots[slot_of[: len(blocks)]]
+    if not tables.all():
+        raise Quarantined(Reason.ENCODE_FAILED, "a quantisation table with zeros")
+    return Coefficients(header, blocks, tables)
 
 
 def write(coefficients: Coefficients) -> bytes:

@@ -1,18 +1,16 @@
 """Bytes to an upright RGB frame, once, within limits; whatever cannot be read is quarantined with its reason."""
 
-import io
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
 
 from deid_udf.errors import Quarantined, Reason
 from deid_udf.images import jpeg, png, tiff, webp
 from deid_udf.images.container import Container, Format, Limits, truncated, unreadable
 from deid_udf.images.orientation import orient, oriented_size
+from deid_udf.images.pillow import open_as, untrusted
 
 __all__ = ["Decoded", "Header", "Limits", "decode", "open_container", "probe"]
 
@@ -111,7 +109,7 @@ def decode(data: bytes, limits: Limits) -> Decoded:
     container = open_container(data, limits)
     if container.refusal:
         raise Quarantined(Reason.UNSUPPORTED, container.refusal)
-    stored, alpha = (_decode_jpeg(container), None) if container.format == "jpeg" else _decode_lossless(container)
+    stored, alpha = (_decode_jpeg(container), None) if container.format == "jpeg" else _decode_pixels(container)
     if stored.shape[:2] != (container.height, container.width):
         raise unreadable("the pixels are not of the declared size")
     return Decoded(
@@ -124,36 +122,28 @@ def decode(data: bytes, limits: Limits) -> Decoded:
     )
 
 
-def _decode_jpeg(container: Container) -> NDArray[np.uint8]:
+def _decode_jpeg(container: Container, *, strict: bool = True) -> NDArray[np.uint8]:
     """RGB uint8 (H, W, 3) as stored. libjpeg pads damaged data with grey and warns: here a warning is an error."""
     file = jpeg.assemble(container.picture, container.colour)
-    stored: NDArray[np.uint8]
     try:
-        stored = simplejpeg.decode_jpeg(file, colorspace="RGB", strict=True)
+        stored: NDArray[np.uint8] = simplejpeg.decode_jpeg(file, colorspace="RGB", strict=strict)
     except ValueError as error:
         message = str(error)
-        if "remature end" in message:
-            raise truncated("a scan ends early") from None
-        if "subsampling" in message:
-            raise Quarantined(Reason.UNSUPPORTED, "JPEG of unusual sampling") from None
-        if "extraneous bytes" not in message:
-            raise unreadable("a damaged scan") from None
-        # Bytes behind a complete scan do no harm: they are not written again.
-        stored = simplejpeg.decode_jpeg(file, colorspace="RGB", strict=False)
-    return stored
+    else:
+        return stored
+    if strict and "extraneous bytes before marker 0xd9" in message:
+        return _decode_jpeg(container, strict=False)  # cameras pad the last scan; the padding is not written again
+    if "remature end" in message:
+        raise truncated("a scan ends early")
+    if "subsampling" in message:
+        raise Quarantined(Reason.UNSUPPORTED, "JPEG of unusual sampling")
+    raise unreadable("a damaged scan")
 
 
-def _decode_lossless(container: Container) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+def _decode_pixels(container: Container) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """RGB uint8 (H, W, 3) and alpha (H, W) or None, as stored, from PNG, WebP or TIFF."""
-    try:
-        with warnings.catch_warnings():  # the size was checked against our own limit
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(container.picture), formats=(container.format.upper(),))
-            has_alpha = image.has_transparency_data
-            pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
-    except Image.DecompressionBombError:
-        raise Quarantined(Reason.TOO_LARGE, "beyond what the decoder opens") from None
-    except Exception as error:  # decoders of hostile files raise anything at all
-        kind = truncated if "truncated" in str(error) else unreadable
-        raise kind(f"damaged pixels ({type(error).__name__})") from None
+    with untrusted("damaged pixels"):
+        image = open_as(container.format, container.picture)
+        has_alpha = image.has_transparency_data
+        pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     return pixels[..., :3], pixels[..., 3] if has_alpha else None

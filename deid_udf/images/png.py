@@ -8,6 +8,22 @@ from deid_udf.images.container import Colour, Container, Limits, truncated, unre
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+#: Chunks that may be called by name; unknown names are bytes from outside, and stay out of messages.
+_NAMED = (
+    b"tEXt",
+    b"zTXt",
+    b"iTXt",
+    b"tIME",
+    b"pHYs",
+    b"gAMA",
+    b"cHRM",
+    b"sRGB",
+    b"bKGD",
+    b"sBIT",
+    b"acTL",
+    b"fcTL",
+    b"fdAT",
+)
 _COLOUR: dict[int, Colour] = {0: "grey", 2: "rgb", 3: "rgb", 4: "grey", 6: "rgb"}
 
 
@@ -41,7 +57,7 @@ def parse(data: bytes, limits: Limits) -> Container:
         elif kind == b"IHDR":
             raise unreadable("two headers in one PNG")
         if end > len(data):
-            raise truncated(f"chunk {kind!r} longer than the file")
+            raise truncated("a chunk longer than the file")
         payload = data[position + 8 : end - 4]
         if kind in _PIXELS:
             kept.append(data[position:end])
@@ -50,7 +66,7 @@ def parse(data: bytes, limits: Limits) -> Container:
         elif kind == b"eXIf":
             exif = payload
         else:
-            extras.append(f"chunk {kind.decode('latin-1')}")
+            extras.append(f"chunk {kind.decode()}" if kind in _NAMED else "unknown chunk")
             if kind == b"acTL":
                 refusal = "animated PNG"
         position = end

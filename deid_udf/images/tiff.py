@@ -1,34 +1,13 @@
 """TIFF through Pillow and libtiff: the header of a single-page, 8-bit file."""
 
-import io
-import warnings
+from PIL import Image, TiffImagePlugin
 
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
-
-from deid_udf.errors import Quarantined, Reason
-from deid_udf.images.container import Colour, Container, Limits, truncated, unreadable
+from deid_udf.images.container import Colour, Container, Limits, truncated
+from deid_udf.images.pillow import open_as, untrusted
 
 _COLOUR: dict[str, Colour] = {"1": "grey", "L": "grey", "LA": "grey", "P": "rgb", "RGB": "rgb", "RGBA": "rgb"}
 #: The tags that our own writer needs to state pixels and profile.
 _PIXEL_TAGS = frozenset((256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 338, 339, 34675))
-
-
-def open_page(data: bytes) -> Image.Image:
-    """The first page, not decoded yet.
-
-    Raises:
-        Quarantined: UNREADABLE, or TOO_LARGE where the size is beyond what Pillow opens at all.
-    """
-    try:
-        with warnings.catch_warnings():  # Pillow warns of odd tags, which are dropped anyway
-            warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data), formats=("TIFF",))
-    except Image.DecompressionBombError:
-        raise Quarantined(Reason.TOO_LARGE, "a TIFF beyond any limit") from None
-    except UnidentifiedImageError:
-        raise unreadable("a damaged TIFF directory") from None
-    except Exception as error:  # hostile directories raise anything at all
-        raise unreadable(f"a damaged TIFF directory ({type(error).__name__})") from None
 
 
 def parse(data: bytes, limits: Limits) -> Container:
@@ -46,33 +25,31 @@ def parse(data: bytes, limits: Limits) -> Container:
     Raises:
         Quarantined: TRUNCATED where a strip lies behind the end, TOO_LARGE, UNREADABLE.
     """
-    page = open_page(data)
-    assert isinstance(page, TiffImagePlugin.TiffImageFile)
-    limits.check_pixels(*page.size)
-    try:
+    with untrusted("a damaged TIFF directory"):
+        page = open_as("TIFF", data)
+        assert isinstance(page, TiffImagePlugin.TiffImageFile)
+        limits.check_pixels(*page.size)
         tags = page.tag_v2
-        depths = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+        depths = _numbers(tags.get(TiffImagePlugin.BITSPERSAMPLE, 1))
         offsets = _numbers(tags.get(TiffImagePlugin.STRIPOFFSETS, tags.get(TiffImagePlugin.TILEOFFSETS, ())))
         lengths = _numbers(tags.get(TiffImagePlugin.STRIPBYTECOUNTS, tags.get(TiffImagePlugin.TILEBYTECOUNTS, ())))
         icc = tags.get(TiffImagePlugin.ICCPROFILE)
         extras = tuple(f"tag {tag}" for tag in sorted(tags) if tag not in _PIXEL_TAGS)
-        pages = _has_second_page(page)
-    except Exception as error:  # as above: tags are parsed when they are asked for
-        raise unreadable(f"a damaged TIFF directory ({type(error).__name__})") from None
+        mode, (width, height) = page.mode, page.size
+        refusal = "multi-page TIFF" if _has_second_page(page) else ""
     if any(offset + length > len(data) for offset, length in zip(offsets, lengths, strict=False)):
         raise truncated("pixels behind the end of the file")
-    refusal = "multi-page TIFF" if pages else ""
-    if page.mode not in _COLOUR or any(depth not in (1, 8) for depth in _numbers(depths)):
-        refusal = refusal or f"TIFF of mode {page.mode}, bits {_numbers(depths)}"
+    if mode not in _COLOUR or any(depth not in (1, 8) for depth in depths):
+        refusal = refusal or f"TIFF of mode {mode} with {max(depths)} bits"
     return Container(
         format="tiff",
-        width=page.width,
-        height=page.height,
+        width=width,
+        height=height,
         picture=data,
-        colour=_COLOUR.get(page.mode, "other"),
+        colour=_COLOUR.get(mode, "other"),
         lossless=True,
         icc=icc if isinstance(icc, bytes) else None,
-        exif=data,
+        exif=data,  # an EXIF block is a TIFF file without pixels
         extras=extras,
         refusal=refusal,
     )
@@ -88,5 +65,4 @@ def _has_second_page(page: Image.Image) -> bool:
         page.seek(1)
     except EOFError:
         return False
-    page.seek(0)
     return True

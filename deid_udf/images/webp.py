@@ -30,13 +30,13 @@ def parse(data: bytes, limits: Limits) -> Container:
         if kind == b"VP8X" and len(payload) >= 10:
             limits.check_pixels(*_canvas(payload))
         if len(payload) < length:
-            raise truncated(f"chunk {kind!r} longer than the file")
+            raise truncated("a chunk longer than the file")
         if kind in (b"ANIM", b"ANMF"):
             refusal = "animated WebP"
         elif kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF") and kind not in chunks:
             chunks[kind] = payload
         else:
-            extras.append(f"chunk {kind.decode('latin-1')}")
+            extras.append("XMP" if kind == b"XMP " else "unknown chunk")
         position += 8 + length + (length & 1)
     if end > len(data):
         raise truncated("the file is shorter than its header says")
