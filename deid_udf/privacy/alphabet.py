@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from attrs import field, frozen
 from attrs.validators import ge, min_len
+from typing_extensions import override
 
 from deid_udf.privacy.errors import InvalidParameter, InvalidValues
 from deid_udf.privacy.exact import Exact, exact, positive
@@ -28,6 +29,7 @@ class _Letter(NoisyMechanism):
     modulus: int = field(converter=int, validator=ge(2))
 
     @property
+    @override
     def domain(self) -> str:
         return f"(n,) int64 in [0, {self.modulus})"
 
@@ -37,13 +39,22 @@ class _Letter(NoisyMechanism):
         """The largest distance of two letters."""
 
     @abstractmethod
-    def kernel(self) -> Rotation: ...
+    @override
+    def kernel(self) -> Rotation:
+        """The rotation, the same for every letter."""
 
+    @abstractmethod
+    @override
+    def epsilon(self, distance: Exact) -> Fraction:
+        """As for every mechanism; a letter's is always finite."""
+
+    @override
     def encode(self, values: Array) -> Integers:
         if values.ndim != 1:
             raise InvalidValues(f"expected integers of shape (n,), got {values.dtype} {values.shape}")
-        return encode_letters(values[:, None], (self.modulus,))
+        return _encode_letters(values[:, None], (self.modulus,))
 
+    @override
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:
         return drawn[:, 0]
 
@@ -59,28 +70,35 @@ class CyclicLaplace(_Letter):
     version: ClassVar[int] = 1
 
     @property
+    @override
     def guarantee(self) -> Guarantee:
         return Guarantee.METRIC
 
     @property
+    @override
     def metric(self) -> str:
         return f"steps round the cycle of {self.modulus}"
 
     @property
+    @override
     def diameter(self) -> int:
         return self.modulus // 2
 
     @property
+    @override
     def worst_case(self) -> Fraction:
         return self._budget * self.diameter
 
     @property
+    @override
     def epsilon_unit(self) -> Fraction:
         return self._budget
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction:
         return self._budget * min(abs(exact(distance)), Fraction(self.diameter))
 
+    @override
     def kernel(self) -> WrappedLaplace:
         return WrappedLaplace.of(1 / self._budget, self.modulus)
 
@@ -97,20 +115,25 @@ class RandomizedResponse(_Letter):
     diameter: ClassVar[int] = 1
 
     @property
+    @override
     def guarantee(self) -> Guarantee:
         return Guarantee.PURE
 
     @property
+    @override
     def metric(self) -> str:
         return "0 for equal letters, 1 for different ones"
 
     @property
+    @override
     def worst_case(self) -> Fraction:
         return self._budget
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction:
         return self._budget if exact(distance) else Fraction(0)
 
+    @override
     def kernel(self) -> Rotation:
         return Rotation(((Fraction(0),), *((self._budget,) for _ in range(self.modulus - 1))))
 
@@ -145,30 +168,37 @@ class Product(NoisyMechanism):
             raise InvalidParameter("the parts of a product are CyclicLaplace or RandomizedResponse")
 
     @property
+    @override
     def guarantee(self) -> Guarantee:
         return min((part.guarantee for part in self.parts), key=lambda word: word.strength)
 
     @property
+    @override
     def domain(self) -> str:
         return f"(n, {len(self.parts)}) int64, position i in [0, {self._moduli})"
 
     @property
+    @override
     def metric(self) -> str:
         return "the sum of the positions' distances"
 
     @property
+    @override
     def worst_case(self) -> Fraction:
         return sum((part.epsilon(part.diameter) for part in self.parts), Fraction(0))
 
     @property
+    @override
     def epsilon_unit(self) -> Fraction | None:
         return self.epsilon(1) if self.guarantee is Guarantee.METRIC else None
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction:
         # Each part's ε is concave in whole steps, so the worst split of the distance takes the dearest steps first.
         steps = [part.epsilon(i + 1) - part.epsilon(i) for part in self.parts for i in range(part.diameter)]
         return sum(sorted(steps, reverse=True)[: -(-abs(exact(distance)) // 1)], Fraction(0))
 
+    @override
     def parameters(self) -> dict[str, str | int]:
         events = [[part.name, part.version, part.parameters()] for part in self.parts]
         return {"parts": json.dumps(events, sort_keys=True, separators=(",", ":"))}
@@ -177,17 +207,20 @@ class Product(NoisyMechanism):
     def _moduli(self) -> tuple[int, ...]:
         return tuple(part.modulus for part in self.parts)
 
+    @override
     def kernel(self) -> Columns:
         return Columns(tuple(part.kernel() for part in self.parts))
 
+    @override
     def encode(self, values: Array) -> Integers:
-        return encode_letters(values, self._moduli)
+        return _encode_letters(values, self._moduli)
 
+    @override
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:
         return drawn
 
 
-def encode_letters(values: Array, moduli: tuple[int, ...]) -> Integers:
+def _encode_letters(values: Array, moduli: tuple[int, ...]) -> Integers:
     """(n, positions) integers, each inside its alphabet.
 
     Raises:

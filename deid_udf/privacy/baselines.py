@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from attrs import field, frozen
 from attrs.validators import ge, in_
+from typing_extensions import override
 
 from deid_udf.privacy.errors import InvalidParameter, InvalidValues
 from deid_udf.privacy.exact import Exact, exact, positive
@@ -33,9 +34,11 @@ class Prior(Mechanism):
 
     kind: str
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction:
         return Fraction(0)
 
+    @override
     def release(self, values: Array, *, noise: NoiseSource, contexts: Sequence[Context]) -> Array:
         """(n, …) → (n, 0): a row for each object, with nothing in it."""
         return np.zeros((len(values), 0))
@@ -65,16 +68,20 @@ class Baseline(Mechanism):
             raise InvalidParameter("a grey level is at most 255")
 
     @property
+    @override
     def guarantee(self) -> Guarantee:
         return Guarantee.PURE if self.method == "fill" else Guarantee.NONE
 
     @property
+    @override
     def worst_case(self) -> Fraction | None:
         return Fraction(0) if self.method == "fill" else None
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction | None:
         return self.worst_case if exact(distance) else Fraction(0)
 
+    @override
     def release(self, values: Array, *, noise: NoiseSource, contexts: Sequence[Context]) -> Array:
         images = _images(values)
         match self.method:
@@ -113,22 +120,27 @@ class DpPix(NoisyMechanism):
     channels: int = field(default=1, converter=int, validator=ge(1))
 
     @property
+    @override
     def worst_case(self) -> Fraction:
         return self._budget
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction:
         return self._budget * abs(exact(distance)) / self.m
 
+    @override
     def kernel(self) -> DiscreteLaplace:
         sensitivity = 255 * self.m * self.channels
         return DiscreteLaplace(scale=sensitivity / self._budget, limit=255 * self.b**2)
 
+    @override
     def encode(self, values: Array) -> Integers:
         images = _images(values)
         if (images.shape[3] if images.ndim == 4 else 1) != self.channels:
             raise InvalidValues(f"expected {self.channels} channels, got {images.shape}")
         return _cell_sums(images, self.b).reshape(len(images), -1)
 
+    @override
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:
         cells = tuple(-(-side // self.b) for side in values_shape[1:3])
         return _spread(drawn.reshape(len(drawn), *cells, *values_shape[3:]), values_shape, self.b)

@@ -33,7 +33,7 @@ def decode(data: bytes) -> tuple[bytes, ...]:
 
 
 def encode_event(name: str, version: int, parameters: Mapping[str, str | int]) -> bytes:
-    """A mechanism's identity: name, version and all its parameters, in the order of their names and with their types."""
+    """A mechanism's identity: name, version and all its parameters, sorted by name, each with its type."""
     fields = [name.encode(), str(version).encode()]
     for key in sorted(parameters):
         value = parameters[key]

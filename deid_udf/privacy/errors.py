@@ -1,4 +1,4 @@
-"""What this package raises. No message holds a key, a latent, a code or a utility: only names, shapes and row numbers."""
+"""What this package raises. No message holds a key, a latent, a code or a utility: only names, shapes and rows."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,9 @@
-"""Exact numbers: ε and every parameter is a `Fraction` in code and a `Decimal` in policies and ledgers, never a float."""
+"""Exact numbers: ε is a `Fraction` in code and a `Decimal` in policies and ledgers, never a float."""
 
 from collections.abc import Iterable
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from math import inf, nextafter
 
 from deid_udf.privacy.errors import InexactNumber
 
@@ -49,6 +50,12 @@ def to_decimal(value: Exact) -> Decimal:
         raise InexactNumber(f"DECIMAL({PRECISION}, {SCALE}) cannot hold {number} exactly")
     with localcontext(prec=PRECISION):
         return Decimal(units.numerator).scaleb(-SCALE)
+
+
+def float_above(value: Fraction) -> float:
+    """The smallest float64 that is not below `value`: for libraries that take floats, where more is the safe side."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) >= value else nextafter(nearest, inf)
 
 
 def total(values: Iterable[Fraction | None]) -> Fraction | None:

@@ -9,16 +9,17 @@ operating system: through OpenDP where OpenDP has a vectorised sampler, else by 
 import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
-from math import nextafter
 from typing import Any, Protocol
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from deid_udf.privacy.errors import InvalidParameter
+from deid_udf.privacy.exact import float_above
 from deid_udf.privacy.reals import HALF, WORD, Real, cuts, exp_bounds, exponential, logistic, pieces_below, twice
 
 Integers = NDArray[np.int64]
@@ -47,13 +48,13 @@ class Kernel(Protocol):
 
 
 @frozen
-class DiscreteLaplace:
+class DiscreteLaplace(Kernel):
     """value + X, P(X = x) ∝ e^(−|x|/scale) on the integers, held to ±`bound`.
 
-    X is 0, or ±(1 + G) with G geometric, and the binary digits of a geometric variable are independent coins: digit i is
-    1 with probability 1/(1 + e^(2ⁱ/scale)) (Dwork, Kenthapadi, McSherry, Mironov and Naor, EUROCRYPT 2006). One word
-    decides each coin, one more whether G ≥ 2^`digits`. Since |value| ≤ `limit` and `bound` = 2^digits − limit, every such
-    G ends on ±`bound` whatever the value: the clamp is post-processing of the exact draw, and costs no δ.
+    X is 0, or ±(1 + G) with G geometric, and the binary digits of a geometric variable are independent coins: digit i
+    is 1 with probability 1/(1 + e^(2ⁱ/scale)) (Dwork, Kenthapadi, McSherry, Mironov and Naor, EUROCRYPT 2006). One
+    word decides each coin, and one more whether G ≥ 2^`digits`. Since |value| ≤ `limit` and `bound` = 2^digits − limit,
+    every such G ends on ±`bound` whatever the value: the clamp post-processes the exact draw, and costs no δ.
     """
 
     scale: Fraction
@@ -67,24 +68,27 @@ class DiscreteLaplace:
     @property
     def bound(self) -> int:
         """The largest magnitude that leaves."""
-        return 2**self.digits - self.limit
+        return (1 << self.digits) - self.limit
 
     def __attrs_post_init__(self) -> None:
-        if self.scale <= 0 or 2**self.digits > LARGEST:
+        if self.scale <= 0 or (1 << self.digits) > LARGEST:
             raise InvalidParameter(
                 f"a grid of {self.limit} steps with noise of {self.scale} steps leaves float64's integers"
             )
 
+    @override
     def words(self, width: int) -> int:
         return width * (3 + self.digits)
 
+    @override
     def sample(self, values: Integers, words: Words, more: More) -> Integers:
         coins = _toss(words.reshape(*values.shape, 3 + self.digits), _laplace_coins(self.scale, self.digits), more)
         nonzero, negative, beyond = coins[..., 0], coins[..., 1], coins[..., 2]
-        geometric = np.where(beyond, 2**self.digits, coins[..., 3:] @ (1 << np.arange(self.digits, dtype=np.int64)))
+        geometric = np.where(beyond, (1 << self.digits), coins[..., 3:] @ (1 << np.arange(self.digits, dtype=np.int64)))
         magnitude = nonzero * (1 + geometric)
         return self._clamp(values + np.where(negative, -magnitude, magnitude))
 
+    @override
     def system(self, values: Integers) -> Integers:
         # OpenDP's integers saturate at the ends of int64: clamping the noise first keeps the sum from wrapping round.
         noise = np.clip(_opendp_laplace(self.scale, values.size), -2 * LARGEST, 2 * LARGEST)
@@ -95,46 +99,53 @@ class DiscreteLaplace:
 
 
 @frozen
-class Rotation:
-    """(value + X) mod modulus for an offset X of law ∝ Σⱼ e^(−exponents[x][j]): the same law around every value."""
+class Rotation(Kernel):
+    """(value + X) mod modulus, the offset X of law ∝ Σⱼ e^(−exponents[x][j]) whatever the value."""
 
     exponents: tuple[tuple[Fraction, ...], ...]
 
+    @override
     def words(self, width: int) -> int:
         return width
 
+    @override
     def sample(self, values: Integers, words: Words, more: More) -> Integers:
         offsets = _pieces(words, _rotation_cuts(self.exponents), more)
         return (values + offsets) % len(self.exponents)
 
+    @override
     def system(self, values: Integers) -> Integers:
         return self.sample(values, *_system_words(len(values), self.words(values.shape[1])))
 
 
 @frozen
 class WrappedLaplace(Rotation):
-    """The rotation by discrete Laplace noise of a scale: Σ over all turns is ∝ e^(−x/scale) + e^(−(modulus−x)/scale)."""
+    """Discrete Laplace noise on a cycle: summed over all turns, ∝ e^(−x/scale) + e^(−(modulus−x)/scale)."""
 
     scale: Fraction
 
     @classmethod
     def of(cls, scale: Fraction, modulus: int) -> "WrappedLaplace":
+        """Noise of `scale` steps on a cycle of `modulus`."""
         return cls(tuple((x / scale, (modulus - x) / scale) for x in range(modulus)), scale)
 
+    @override
     def system(self, values: Integers) -> Integers:
         return (values + _opendp_laplace(self.scale, values.size).reshape(values.shape)) % len(self.exponents)
 
 
 @frozen
-class Choice:
+class Choice(Kernel):
     """Index i of a row with probability ∝ e^(−rate·(top − level_i)); levels are integers in [0, top]."""
 
     rate: Fraction
     top: int
 
+    @override
     def words(self, width: int) -> int:
         return 1
 
+    @override
     def sample(self, values: Integers, words: Words, more: More) -> Integers:
         # 40-bit weights decide all but a few draws in 10⁹ at once; the rest are decided with as many bits as they need.
         table = np.array([low for low, _ in _choice_weights(self.rate, self.top, 40)], dtype=np.uint64)
@@ -144,11 +155,12 @@ class Choice:
         below = (low + slack)[:, :-1] <= _high_word(uniform, whole)[:, None]
         # Above: (uniform + 1)·(whole + slack) ≤ uniform·whole + 2⁶⁴·(1 + slack), as whole < 2⁶³.
         above = low[:, :-1] > (_high_word(uniform, whole) + slack[-1] + np.uint64(2))[:, None]
-        picked = below.sum(axis=1)
+        picked: Integers = below.sum(axis=1)
         for row in np.flatnonzero((~below & ~above).any(axis=1)):
-            picked[row] = self._settle(values[row], int(uniform[row]), lambda row=row: more(int(row)))
-        return picked[:, None].astype(np.int64)
+            picked[row] = self._settle(values[row], int(uniform[row]), partial(more, int(row)))
+        return picked[:, None]
 
+    @override
     def system(self, values: Integers) -> Integers:
         return self.sample(values, *_system_words(len(values), 1))
 
@@ -158,17 +170,20 @@ class Choice:
 
 
 @frozen
-class Columns:
+class Columns(Kernel):
     """Independent kernels side by side, one a column."""
 
     kernels: tuple[Rotation, ...]
 
+    @override
     def words(self, width: int) -> int:
         return len(self.kernels)
 
+    @override
     def sample(self, values: Integers, words: Words, more: More) -> Integers:
         return self._by_kernel(values, lambda kernel, at: kernel.sample(values[:, at], words[:, at], more))
 
+    @override
     def system(self, values: Integers) -> Integers:
         return self._by_kernel(values, lambda kernel, at: kernel.system(values[:, at]))
 
@@ -187,7 +202,7 @@ def _toss(words: Words, coins: Sequence[Real], more: More) -> NDArray[np.bool_]:
     heads = words < thresholds
     for place in np.argwhere(words == thresholds):
         row, coin = int(place[0]), coins[place[-1]]
-        heads[tuple(place)] = pieces_below([coin], int(words[tuple(place)]), lambda row=row: more(row)) == 0
+        heads[tuple(place)] = pieces_below([coin], int(words[tuple(place)]), partial(more, row)) == 0
     return heads
 
 
@@ -197,7 +212,7 @@ def _pieces(words: Words, inner: Sequence[Real], more: More) -> Integers:
     pieces = np.searchsorted(thresholds, words)
     for place in np.argwhere(np.isin(words, thresholds)):
         row = int(place[0])
-        pieces[tuple(place)] = pieces_below(inner, int(words[tuple(place)]), lambda row=row: more(row))
+        pieces[tuple(place)] = pieces_below(inner, int(words[tuple(place)]), partial(more, row))
     return pieces
 
 
@@ -211,13 +226,14 @@ def _high_word(a: Words, b: Words) -> Words:
     half, low = np.uint64(32), np.uint64(2**32 - 1)
     a1, a0, b1, b0 = a >> half, a & low, b >> half, b & low
     middle = a1 * b0 + (a0 * b0 >> half)
-    return a1 * b1 + (middle >> half) + (a0 * b1 + (middle & low) >> half)
+    high: Words = a1 * b1 + (middle >> half) + (a0 * b1 + (middle & low) >> half)
+    return high
 
 
 def _system_words(rows: int, per_row: int) -> tuple[Words, More]:
     """Uniform words of the operating system's generator, and more of them."""
     words = np.frombuffer(os.urandom(rows * per_row * 8), dtype="<u8").reshape(rows, per_row)
-    return words, lambda row: int.from_bytes(os.urandom(8), "little")
+    return words, lambda _: int.from_bytes(os.urandom(8), "little")
 
 
 @lru_cache(maxsize=256)
@@ -239,13 +255,12 @@ def _choice_weights(rate: Fraction, top: int, bits: int) -> tuple[tuple[int, int
 
 @lru_cache(maxsize=256)
 def _opendp_measurement(scale: Fraction) -> Any:
-    import opendp.prelude as dp  # 1 s and 100 MB that only the `os` source needs
+    import opendp.prelude as dp  # only the `os` source needs it
 
     dp.enable_features("contrib")
     space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64")
-    # OpenDP takes a float64 scale and is exact about that float; rounded up, ε is never above what is claimed.
-    nearest = float(scale)
-    return dp.m.make_laplace(*space, scale=nearest if nearest >= scale else nextafter(nearest, float("inf")))
+    # OpenDP is exact about a scale in float64: rounded up, ε is never above what is claimed.
+    return dp.m.make_laplace(*space, scale=float_above(scale))
 
 
 def _opendp_laplace(scale: Fraction, size: int) -> Integers:

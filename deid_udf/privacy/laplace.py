@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 from attrs import field, frozen
 from attrs.validators import ge, le
+from typing_extensions import override
 
 from deid_udf.privacy.errors import InvalidParameter
 from deid_udf.privacy.exact import Exact, exact, positive
@@ -17,7 +18,7 @@ from deid_udf.privacy.mechanism import Array, Guarantee, NoisyMechanism, finite_
 class LaplaceVector(NoisyMechanism):
     """Clip into the L1 ball of radius R, quantise towards zero, add discrete Laplace noise of scale 2R/ε.
 
-    Any two inputs end at most 2R apart in L1, whatever made them, so that the release is ε-DP over all pairs of objects.
+    Any two inputs end at most 2R apart in L1, whatever made them: the release is ε-DP over all pairs of objects.
 
     Attributes:
         epsilon: the worst-case ε (exact, positive).
@@ -43,31 +44,38 @@ class LaplaceVector(NoisyMechanism):
     @property
     def _steps(self) -> Fraction:
         """The radius in grid steps."""
-        return self.radius * 2**self.grid_bits
+        return self.radius * (1 << self.grid_bits)
 
     @property
+    @override
     def guarantee(self) -> Guarantee:
         return Guarantee.PURE
 
     @property
+    @override
     def domain(self) -> str:
         return f"(n, {self.k}) float64, finite; bounded here to the L1 ball of radius {self.radius}"
 
     @property
+    @override
     def metric(self) -> str:
         return f"L1 between clipped vectors on the grid of step 2^-{self.grid_bits}"
 
     @property
+    @override
     def worst_case(self) -> Fraction:
         return self._budget
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction:
         diameter = 2 * self.radius
         return self._budget * min(abs(exact(distance)), diameter) / diameter
 
+    @override
     def kernel(self) -> DiscreteLaplace:
         return DiscreteLaplace(scale=2 * self._steps / self._budget, limit=int(self._steps))
 
+    @override
     def encode(self, values: Array) -> Integers:
         """(n, k) floats → integers whose absolute values sum to at most R·2ᵐ in every row."""
         reals, radius, steps = finite_rows(values, self.k), float(self.radius), int(self._steps)
@@ -79,8 +87,10 @@ class LaplaceVector(NoisyMechanism):
         # In integers, make sure of it: rounding above may have left a row a few steps outside.
         magnitude = np.abs(grid)
         total = np.maximum(magnitude.sum(axis=1, keepdims=True), steps)
-        return np.sign(grid) * (magnitude * steps // total)
+        bounded: Integers = np.sign(grid) * (magnitude * steps // total)
+        return bounded
 
+    @override
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:
         return drawn * 2.0**-self.grid_bits
 
@@ -110,34 +120,43 @@ class LaplaceUnbounded(NoisyMechanism):
         self.kernel()
 
     @property
+    @override
     def guarantee(self) -> Guarantee:
         return Guarantee.METRIC
 
     @property
+    @override
     def domain(self) -> str:
         return f"(n, {self.k}) float64, finite"
 
     @property
+    @override
     def metric(self) -> str:
         return f"L1 between vectors on the grid of step 2^-{self.grid_bits}"
 
     @property
+    @override
     def worst_case(self) -> None:
         return None
 
     @property
+    @override
     def epsilon_unit(self) -> Fraction:
         return self._budget
 
+    @override
     def epsilon(self, distance: Exact) -> Fraction:
         return self._budget * abs(exact(distance))
 
+    @override
     def kernel(self) -> DiscreteLaplace:
-        return DiscreteLaplace(scale=2**self.grid_bits / self._budget, limit=self.limit)
+        return DiscreteLaplace(scale=(1 << self.grid_bits) / self._budget, limit=self.limit)
 
+    @override
     def encode(self, values: Array) -> Integers:
         held = np.clip(finite_rows(values, self.k), -self.limit, self.limit)  # before the product, so none overflows
         return np.clip(np.trunc(held * 2.0**self.grid_bits), -self.limit, self.limit).astype(np.int64)
 
+    @override
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:
         return drawn * 2.0**-self.grid_bits

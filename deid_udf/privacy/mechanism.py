@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from deid_udf.privacy.encoding import encode_event
 from deid_udf.privacy.errors import InvalidValues
@@ -38,13 +39,17 @@ class Guarantee(StrEnum):
         return {Guarantee.PURE: 2, Guarantee.METRIC: 1, Guarantee.NONE: 0}[self]
 
 
+def _read_only(given: Mapping[str, str | int]) -> Mapping[str, str | int]:
+    return MappingProxyType(dict(given))
+
+
 @frozen
 class Event:
     """A mechanism as data: what a ledger stores, never a bare ε. Names and versions are only ever added."""
 
     name: str
     version: int
-    parameters: Mapping[str, str | int] = attrs.field(converter=lambda given: MappingProxyType(dict(given)), hash=False)
+    parameters: Mapping[str, str | int] = attrs.field(converter=_read_only, hash=False)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces, exact numbers as strings."""
@@ -109,9 +114,9 @@ class Mechanism(ABC):
         Args:
             values: one row an object, see `domain`.
             noise: where the randomness comes from.
-            contexts: a tuple of byte strings a row, naming what the noise may depend on beside the mechanism and the
-                value: content hash, object or scope, the models' hashes. Two rows with the same tuple and the same value
-                are one release under a keyed source.
+            contexts: a tuple of byte strings a row, naming what the noise depends on beside the mechanism and the
+                value: content hash, object or scope, the models' hashes. Under a keyed source, two rows with the same
+                tuple and the same value are one release.
 
         Raises:
             InvalidValues: values outside the domain, with the rows; nothing was released.
@@ -149,9 +154,11 @@ class NoisyMechanism(Mechanism):
 
     @abstractmethod
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:
-        """Post-processing: from drawn integers to what leaves. It sees the shape of the input and nothing else of it."""
+        """Post-processing: from drawn integers to what leaves. It sees the input's shape and nothing else of it."""
 
+    @override
     def release(self, values: Array, *, noise: NoiseSource, contexts: Sequence[Context]) -> Array:
+        """`decode` of a draw of `kernel` around `encode`; see `Mechanism.release`."""
         drawn = noise.apply(self.kernel(), self.encode(values), self.event().label, contexts)
         return self.decode(drawn, values.shape)
 

@@ -1,9 +1,10 @@
 """Where the bits of the noise come from: the operating system, or a keyed stream.
 
-`OsNoise` is fresh at every call, so two evaluations of one object are two releases. `KeyedNoise` derives the bits from a
-secret key and *everything* that makes a release what it is: the mechanism with all its parameters, the caller's context
-(content hash, object or scope, the models' hashes) and the exact integers under the noise. The same release asked for
-twice is the same bytes, and nothing was spent again; any difference draws unrelated noise, and is a second release.
+`OsNoise` is fresh at every call, so two evaluations of one object are two releases. `KeyedNoise` derives the bits from
+a secret key and *everything* that makes a release what it is: the mechanism with all its parameters, the caller's
+context (content hash, object or scope, the models' hashes) and the exact integers under the noise. The same release
+asked for twice is the same bytes, and nothing was spent again; any difference draws unrelated noise, and is a second
+release.
 """
 
 import os
@@ -15,6 +16,8 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from numpy.typing import NDArray
+from typing_extensions import override
 
 from deid_udf.privacy.encoding import encode
 from deid_udf.privacy.errors import InvalidValues, NoiseKeyError
@@ -27,6 +30,9 @@ KEY_BYTES = 32
 """The shortest key: 256 bits."""
 
 _SALT = b"differentially private release: noise, version 1"
+_SEEDS = b"seeds"
+"""Two fields, not three: no seed is derived from the same bytes as a noise stream."""
+
 _CHUNK_WORDS = 2**22
 """Words held at once (32 MiB); rows are independent, so the chunk leaves no trace in the noise."""
 
@@ -43,25 +49,44 @@ class NoiseSource(Protocol):
     repeatable: bool
 
     def apply(self, kernel: Kernel, values: Integers, label: bytes, contexts: Sequence[Context]) -> Integers:
-        """Draw from `kernel` around `values` (n, width); `label` encodes the mechanism, `contexts` has a tuple a row."""
+        """Draw from `kernel` around `values` (n, width).
+
+        Args:
+            kernel: the law.
+            values: the exact integers under the noise.
+            label: the mechanism with all its parameters, encoded (`Event.label`).
+            contexts: a tuple a row.
+
+        Raises:
+            InvalidValues: not one context a row, or a context that names nothing.
+        """
+        ...
+
+    def seeds(self, contexts: Sequence[Context]) -> NDArray[np.uint8]:
+        """32 unguessable bytes a context, (n, 32), for draws from a prior in post-processing; unlike any noise."""
         ...
 
 
-class OsNoise:
+class OsNoise(NoiseSource):
     """The operating system's generator, through OpenDP where OpenDP has the sampler."""
 
     name = "os"
     repeatable = False
 
+    @override
     def apply(self, kernel: Kernel, values: Integers, label: bytes, contexts: Sequence[Context]) -> Integers:
         _check(values, contexts)
         return kernel.system(values)
+
+    @override
+    def seeds(self, contexts: Sequence[Context]) -> NDArray[np.uint8]:
+        return np.frombuffer(os.urandom(32 * len(contexts)), np.uint8).reshape(-1, 32)
 
     def __repr__(self) -> str:
         return "OsNoise()"
 
 
-class KeyedNoise:
+class KeyedNoise(NoiseSource):
     """A stream for each release: HKDF-SHA-256 (RFC 5869) over its canonical encoding, then AES-256 in counter mode.
 
     The key is held as HKDF's extract only, is in no repr and no exception, and is never pickled: build the source where
@@ -101,6 +126,7 @@ class KeyedNoise:
             raise NoiseKeyError("the noise key is not hexadecimal") from None
         return cls(key)
 
+    @override
     def apply(self, kernel: Kernel, values: Integers, label: bytes, contexts: Sequence[Context]) -> Integers:
         _check(values, contexts)
         per_row = kernel.words(values.shape[1])
@@ -111,17 +137,12 @@ class KeyedNoise:
         ]
         return np.concatenate(chunks)
 
-    def tag(self, values: Integers, label: bytes, contexts: Sequence[Context]) -> list[str]:
-        """A name for each release (32 hex digits), equal when the release is the same, that tells nothing else of it."""
-        _check(values, contexts)
-        return [self._derive(b"tag", label, row, context)[:16].hex() for row, context in _rows(values, contexts)]
-
     def _apply(
         self, kernel: Kernel, values: Integers, label: bytes, contexts: Sequence[Context], per_row: int
     ) -> Integers:
         zeros, nonce = bytes(per_row * 8), modes.CTR(bytes(16))
         streams = [
-            Cipher(algorithms.AES(self._derive(b"noise", label, row, context)), nonce).encryptor()
+            Cipher(algorithms.AES(self._derive(label, row, context)), nonce).encryptor()
             for row, context in _rows(values, contexts)
         ]
         words = np.frombuffer(b"".join(stream.update(zeros) for stream in streams), dtype="<u8")
@@ -131,8 +152,15 @@ class KeyedNoise:
             lambda row: int.from_bytes(streams[row].update(bytes(8)), "little"),
         )
 
-    def _derive(self, purpose: bytes, label: bytes, row: bytes, context: Context) -> bytes:
-        return HKDFExpand(SHA256(), 32, encode(purpose, label, row, encode(*context))).derive(self._secret)
+    @override
+    def seeds(self, contexts: Sequence[Context]) -> NDArray[np.uint8]:
+        derived = [
+            HKDFExpand(SHA256(), 32, encode(_SEEDS, encode(*context))).derive(self._secret) for context in contexts
+        ]
+        return np.frombuffer(b"".join(derived), np.uint8).reshape(-1, 32)
+
+    def _derive(self, label: bytes, row: bytes, context: Context) -> bytes:
+        return HKDFExpand(SHA256(), 32, encode(label, row, encode(*context))).derive(self._secret)
 
     def __repr__(self) -> str:
         return "KeyedNoise(key=…)"
