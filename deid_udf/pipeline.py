@@ -113,16 +113,27 @@ class Pipeline:
         charged = {} if charged is None else charged
         return [row for some in self._passes(records) for row in self._run(some, charged)]
 
-    def protect(self, frames: Sequence[Frame], records: Sequence[Record] | None = None) -> list[Protected]:
+    def find(self, frames: Sequence[Frame]) -> list[list[Found]]:
+        """Private objects of each frame (Step I of the paper), in reading order, which is the order of spending."""
+        found = find_private(frames, self.policy.detection, self._detectors)
+        return [sorted(some, key=lambda f: (f.region.kind, f.region.box[1], f.region.box[0])) for some in found]
+
+    def protect(
+        self,
+        frames: Sequence[Frame],
+        records: Sequence[Record] | None = None,
+        found: Sequence[Sequence[Found]] | None = None,
+    ) -> list[Protected]:
         """Protect decoded frames (uint8 (H, W, 3) RGB): the same line without files.
 
         Args:
             frames: the batch; sizes may differ.
             records: what each frame is called and may spend; by default its own hash and no cap.
+            found: the objects to replace; by default what `find` finds.
         """
         if records is None:
             records = [Record(image_id=str(i), data=b"", content_sha256=_frame_hash(f)) for i, f in enumerate(frames)]
-        found = find_private(frames, self.policy.detection, self._detectors)
+        found = self.find(frames) if found is None else found
         replacements = self._replace(frames, records, found)
         done = []
         for frame, objects, new in zip(frames, found, replacements, strict=True):
