@@ -21,7 +21,7 @@ class Region:
         score: detector's confidence in [0, 1].
         box: bounding box in pixels of the oriented frame; may stick out of the frame.
         detector: name of the registry model that found it.
-        corners: float32 (4, 2) quadrilateral, clockwise from top left (plates), or None.
+        corners: float32 (4, 2) quadrilateral of the object, never grown, clockwise from top left (plates), or None.
         points: float32 (5, 2) eyes, nose, mouth corners in image order (faces), or None.
         mask: bool (h, w) over the integer hull of `box`, or None where the detector has no masks.
     """

@@ -1,0 +1,26 @@
+"""Which class decodes which model of the registry."""
+
+from collections.abc import Callable
+
+from deid_udf.detect.centerface import CenterFace
+from deid_udf.detect.clp import Clp
+from deid_udf.detect.region import Detector
+from deid_udf.errors import ModelError
+from deid_udf.policy import Detection
+
+# Model name → detector of (device, lowest score to report). Weights open on first use, once a process.
+DETECTORS: dict[str, Callable[[str, float], Detector]] = {CenterFace.name: CenterFace, Clp.name: Clp}
+
+
+def open_detectors(detection: Detection, device: str) -> list[Detector]:
+    """One detector for each of the policy's choices, in order.
+
+    Raises:
+        ModelError: a choice that no class here can decode; the message names those that can be.
+    """
+    detectors = []
+    for choice in detection.detectors:
+        if choice.model not in DETECTORS:
+            raise ModelError(f"model {choice.model!r} is no detector; known ones: {', '.join(sorted(DETECTORS))}")
+        detectors.append(DETECTORS[choice.model](device, choice.threshold))
+    return detectors

@@ -1,0 +1,48 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from deid_udf.detect.region import Region
+from deid_udf.detect.tiles import views
+
+
+def frame_of(height, width):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_small_frame_is_seen_whole_and_once():
+    frame = frame_of(100, 200)
+    (view,) = views(frame, tile=256, long_side=None)
+    assert view.image is frame
+
+
+def test_tiles_cover_the_frame_and_overlap():
+    frame = frame_of(300, 700)
+    whole, *tiles = views(frame, tile=256, long_side=None)
+    assert whole.image.shape == frame.shape
+    covered = np.zeros(frame.shape[:2], int)
+    for tile in tiles:
+        x, y = tile.origin
+        h, w = tile.image.shape[:2]
+        np.testing.assert_array_equal(tile.image, frame[y : y + h, x : x + w])
+        covered[y : y + h, x : x + w] += 1
+    assert covered.min() == 1
+    xs = sorted({t.origin[0] for t in tiles})
+    assert all(b - a <= 192 for a, b in itertools.pairwise(xs))
+
+
+def test_regions_return_to_frame_pixels():
+    (view,) = views(frame_of(100, 200), tile=None, long_side=400)
+    corners = np.array([(40, 20), (80, 20), (80, 60), (40, 60)], np.float32)
+    region = view.to_frame(Region("plate", 0.9, (40, 20, 80, 60), "d", corners=corners))
+    assert region.box == pytest.approx((20, 10, 40, 30))
+    assert region.corners is not None
+    np.testing.assert_allclose(region.corners, corners / 2)
+
+
+@pytest.mark.parametrize(("box", "cut"), [((0, 50, 40, 60), True), ((50, 0, 90, 20), False), ((60, 60, 90, 90), False)])
+def test_a_region_is_cut_at_inner_edges_only(box, cut):
+    right = [v for v in views(frame_of(256, 500), tile=256, long_side=None) if v.origin[0] > 0][-1]
+    assert right.cuts(Region("plate", 0.9, box, "d")) is cut

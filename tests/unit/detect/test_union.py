@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from deid_udf.detect.region import Kind, Region
+from deid_udf.detect.union import Found, find_private, merge
+from deid_udf.policy import Detection, DetectorChoice
+
+
+class Scripted:
+    """A detector whose findings are known: `{first pixel of the frame: regions}`."""
+
+    kinds: frozenset[Kind] = frozenset({"face", "plate"})
+
+    def __init__(self, name, answers):
+        self.name = name
+        self.answers = answers
+        self.calls = 0
+
+    def detect(self, frames):
+        self.calls += 1
+        return [self.answers.get(int(frame[0, 0, 0]), []) for frame in frames]
+
+
+def region(kind, score, box, detector="a", **kw):
+    return Region(kind, score, box, detector, **kw)
+
+
+def frames(*firsts):
+    return [np.full((40, 60, 3), first, np.uint8) for first in firsts]
+
+
+def boxes(found):
+    return [[f.region.box for f in some] for some in found]
+
+
+def test_thresholds_hold_by_detector_and_low_scores_go_to_review():
+    low, high = region("face", 0.15, (0, 0, 10, 10)), region("face", 0.9, (20, 20, 30, 30))
+    one, two = Scripted("one", {1: [low, high]}), Scripted("two", {1: [region("plate", 0.15, (40, 0, 50, 5))]})
+    detection = Detection(
+        detectors=(
+            DetectorChoice(model="one", threshold=0.2, review=0.95),
+            DetectorChoice(model="two", threshold=0.1, review=0.1),
+        ),
+        grow={},
+    )
+    found = find_private(frames(0, 1), detection, [one, two])
+    assert boxes(found) == [[], [(20, 20, 30, 30), (40, 0, 50, 5)]]
+    assert [f.review for f in found[1]] == [True, False]
+    assert (one.calls, two.calls) == (1, 1)
+
+
+def test_a_kept_class_is_not_private():
+    detector = Scripted("one", {1: [region("face", 0.9, (0, 0, 10, 10)), region("plate", 0.8, (20, 20, 40, 30))]})
+    detection = Detection(
+        detectors=(DetectorChoice(model="one", threshold=0.1),), classes={"face": "keep", "plate": "private"}, grow={}
+    )
+    assert boxes(find_private(frames(1), detection, [detector])) == [[(20, 20, 40, 30)]]
+
+
+def test_regions_grow_by_the_class_margin_and_corners_do_not():
+    corners = np.array([(10, 10), (30, 10), (30, 20), (10, 20)], np.float32)
+    detector = Scripted("one", {1: [region("plate", 0.9, (10, 10, 30, 20), corners=corners)]})
+    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), grow={"plate": 0.5})
+    ((found,),) = find_private(frames(1), detection, [detector])
+    assert found.region.box == pytest.approx((0, 5, 40, 25))
+    np.testing.assert_array_equal(found.region.corners, corners)
+
+
+def test_two_detectors_of_one_object_make_one_region_over_both_boxes():
+    found = [
+        Found(region("face", 0.6, (0, 0, 10, 10), "a"), False),
+        Found(region("face", 0.9, (2, 0, 12, 10), "b"), False),
+    ]
+    (only,) = merge(found, 0.4)
+    assert (only.region.detector, only.region.box) == ("b", (0, 0, 12, 10))
+
+
+def test_merging_is_by_class_and_absorbs_what_lies_inside():
+    face = Found(region("face", 0.9, (0, 0, 20, 20)), False)
+    plate = Found(region("plate", 0.8, (0, 0, 20, 20)), False)
+    inside = Found(region("face", 0.5, (5, 5, 9, 9)), True)
+    elsewhere = Found(region("face", 0.4, (50, 50, 60, 60)), True)
+    assert merge([inside, plate, elsewhere, face], 0.4) == [face, plate, elsewhere]
