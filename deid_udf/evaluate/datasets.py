@@ -1,0 +1,121 @@
+"""Folders of pictures with what is known about them.
+
+Four layouts, told apart by the file that describes them; pictures lie in `images/` beside it, or in the folder itself:
+
+* `annotations.json`: `[{"file", "objects": [{"label", "box": [x0, y0, x1, y1], "text"?}]}]`
+* `index.csv` with `file, centre_x, centre_y, width, height, rotation_deg, text`: rotated plates
+* `pairs.json`: `[{"a", "b", "same"}]`: pairs of pictures of one or of two people
+* none of them: pictures of which nothing is known
+"""
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from deid_udf.detect.region import Box, Kind
+from deid_udf.errors import UsageError
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """One annotated object: its class, box in pixels, and text where it is a plate that somebody read."""
+
+    kind: Kind
+    box: Box
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture, and every private object on it; None where nobody annotated it."""
+
+    file: Path
+    truth: tuple[Truth, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two pictures, and whether they show one person."""
+
+    a: Path
+    b: Path
+    same: bool
+
+
+def read_samples(folder: Path, limit: int | None = None) -> list[Sample]:
+    """Every picture of the folder, in the order of its description, else by name.
+
+    Raises:
+        UsageError: no such folder, no pictures, or a description that cannot be read.
+    """
+    images = _images(folder)
+    try:
+        if (folder / "annotations.json").exists():
+            samples = [_annotated(images, row) for row in json.loads((folder / "annotations.json").read_text())]
+        elif _has_rotated_boxes(folder / "index.csv"):
+            samples = _rotated(images, folder / "index.csv")
+        else:
+            files = sorted(f for f in images.rglob("*") if f.suffix.lower() in _SUFFIXES)
+            samples = [Sample(f, None) for f in files]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder}: its description cannot be read ({type(error).__name__}: {error})") from error
+    if not samples:
+        raise UsageError(f"{folder} holds no pictures")
+    return samples[:limit]
+
+
+def read_pairs(folder: Path, limit: int | None = None) -> list[Pair]:
+    """The pairs of a folder with `pairs.json`; an empty list for one without."""
+    file = folder / "pairs.json"
+    if not file.exists():
+        return []
+    images = _images(folder)
+    return [
+        Pair(images / row["a"], images / row["b"], bool(row["same"])) for row in json.loads(file.read_text())[:limit]
+    ]
+
+
+def _images(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
+    return folder / "images" if (folder / "images").is_dir() else folder
+
+
+def _annotated(images: Path, row: dict[str, Any]) -> Sample:
+    truth = [Truth(_kind(o["label"]), cast(Box, tuple(map(float, o["box"]))), o.get("text")) for o in row["objects"]]
+    return Sample(images / row["file"], tuple(truth))
+
+
+def _kind(label: str) -> Kind:
+    if label not in ("face", "plate"):
+        raise ValueError(f"label {label!r} is neither face nor plate")
+    return cast(Kind, label)
+
+
+def _has_rotated_boxes(file: Path) -> bool:
+    return file.exists() and "centre_x" in file.read_text(encoding="utf-8").partition("\n")[0]
+
+
+def _rotated(images: Path, file: Path) -> list[Sample]:
+    found: dict[str, list[Truth]] = {}
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows: Iterable[dict[str, str]] = csv.DictReader(stream)
+        for row in rows:
+            found.setdefault(row["file"], []).append(Truth("plate", _upright(row), row["text"] or None))
+    return [Sample(images / name, tuple(truth)) for name, truth in found.items()]
+
+
+def _upright(row: dict[str, str]) -> Box:
+    """The upright box around a rotated one."""
+    x, y, w, h = (float(row[k]) for k in ("centre_x", "centre_y", "width", "height"))
+    angle = np.deg2rad(float(row["rotation_deg"]))
+    half_w = (w * abs(np.cos(angle)) + h * abs(np.sin(angle))) / 2
+    half_h = (w * abs(np.sin(angle)) + h * abs(np.cos(angle))) / 2
+    return float(x - half_w), float(y - half_h), float(x + half_w), float(y + half_h)

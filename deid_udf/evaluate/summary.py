@@ -1,0 +1,117 @@
+"""Long rows → the tables that people read: means by method, ratios to the baselines, recall by size."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deid_udf.evaluate.paper import LARGER_IS_BETTER, Table
+from deid_udf.metrics.privacy import DLIB_FACE_THRESHOLD, PAPER_FACE_THRESHOLD, PAPER_PLATE_THRESHOLD, confidence
+from deid_udf.metrics.recall import SIZE_BINS
+
+OURS = "ours"
+BASELINES = ("blur", "mosaic")
+UTILITY = ("l0", "l2", "ald_2", "ald_inf", "ssim", "dhash")
+
+
+def utility_table(rows: pd.DataFrame, paper: Table) -> list[dict[str, Any]]:
+    """One row a metric: mean of each method, ours over each baseline, and both as the paper prints them.
+
+    Pictures in which no method changed anything say nothing about methods and are left out of the means.
+
+    Args:
+        rows: measurements with columns file, method, metric, value.
+        paper: `paper.TABLE_1` or `paper.TABLE_2`.
+    """
+    changed = rows[(rows.metric == "l0") & (rows.value > 0)].file.unique()
+    means = rows[rows.file.isin(changed) & rows.metric.isin(UTILITY)].pivot_table(
+        index="metric", columns="method", values="value", aggfunc="mean"
+    )
+    table = []
+    for metric in [m for m in UTILITY if m in means.index]:
+        here = {str(method): float(value) for method, value in means.loc[metric].items()}
+        there = paper.get(metric, {})
+        table.append(
+            {
+                "metric": metric,
+                "pictures": len(changed),
+                "here": here,
+                "paper": there,
+                "ratio": {b: _ratio(here, OURS, b) for b in BASELINES},
+                "paper_ratio": {b: _ratio(there, OURS, b) for b in BASELINES},
+                "better": {b: _better(metric, here, b) for b in BASELINES},
+            }
+        )
+    return table
+
+
+def privacy_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row a method: distances of faces and plates to their originals, and the shares that count as protected."""
+    table = []
+    for method in rows.method.unique():
+        here = rows[rows.method == method]
+        faces = here[here.metric == "face_distance"].value.to_numpy()
+        plates = here[here.metric == "plate_distance"].value.to_numpy()
+        if not len(faces) and not len(plates):
+            continue
+        table.append(
+            {
+                "method": method,
+                "faces": len(faces),
+                "face_distance": _mean(faces),
+                "confidence": _mean(confidence(faces)),
+                "protected_paper": _mean(faces > PAPER_FACE_THRESHOLD),
+                "protected_dlib": _mean(faces > DLIB_FACE_THRESHOLD),
+                "plates": len(plates),
+                "plate_distance": _mean(plates),
+                "plates_protected_paper": _mean(plates > PAPER_PLATE_THRESHOLD),
+                "plates_read_as_before": _mean(plates == 0),
+            }
+        )
+    return table
+
+
+def recall_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row a detector and kind: recall and coverage over all, from 20 px up, and by bin; false boxes a picture."""
+    table = []
+    for (method, kind), here in rows.groupby(["method", "kind"], sort=False):
+        found, covered = here[here.metric == "found"], here[here.metric == "covered"]
+        bins = [
+            {
+                "from": low,
+                "to": None if np.isinf(high) else high,
+                "objects": int(found.height.between(low, high, inclusive="left").sum()),
+                "recall": _mean(found[found.height.between(low, high, inclusive="left")].value.to_numpy()),
+                "coverage": _mean(covered[covered.height.between(low, high, inclusive="left")].value.to_numpy()),
+            }
+            for low, high in SIZE_BINS
+        ]
+        table.append(
+            {
+                "detector": method,
+                "kind": kind,
+                "objects": len(found),
+                "recall": _mean(found.value.to_numpy()),
+                "recall_20px": _mean(found[found.height >= 20].value.to_numpy()),
+                "coverage": _mean(covered.value.to_numpy()),
+                "false_per_picture": _mean(here[here.metric == "false"].value.to_numpy()),
+                "by_size": bins,
+            }
+        )
+    return table
+
+
+def _mean(values: Any) -> float | None:
+    array = np.asarray(values, np.float64)
+    return float(array.mean()) if array.size else None
+
+
+def _ratio(values: Any, top: str, bottom: str) -> float | None:
+    return values[top] / values[bottom] if values.get(bottom) and top in values else None
+
+
+def _better(metric: str, values: dict[str, float], baseline: str) -> bool | None:
+    if OURS not in values or baseline not in values:
+        return None
+    ours, theirs = values[OURS], values[baseline]
+    return ours > theirs if metric in LARGER_IS_BETTER else ours < theirs

@@ -1,0 +1,67 @@
+"""Folders of pictures: each layout is read as it is described, and a broken description is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deid_udf.errors import UsageError
+from deid_udf.evaluate.datasets import Pair, Sample, Truth, read_pairs, read_samples
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for name in ("b.jpg", "a.PNG", "notes.txt"):
+        (tmp_path / "images" / name).write_bytes(b"x")
+    return tmp_path
+
+
+def test_a_bare_folder_is_pictures_of_which_nothing_is_known(folder: Path) -> None:
+    images = folder / "images"
+    assert read_samples(folder) == [Sample(images / "a.PNG", None), Sample(images / "b.jpg", None)]
+    assert read_samples(images, limit=1) == [Sample(images / "a.PNG", None)]
+
+
+def test_annotations(folder: Path) -> None:
+    objects = [{"label": "plate", "box": [1, 2, 3, 4], "text": "AB1"}, {"label": "face", "box": [0, 0, 9, 9]}]
+    (folder / "annotations.json").write_text(json.dumps([{"file": "b.jpg", "objects": objects}]))
+    truth = (Truth("plate", (1, 2, 3, 4), "AB1"), Truth("face", (0, 0, 9, 9)))
+    assert read_samples(folder) == [Sample(folder / "images" / "b.jpg", truth)]
+
+
+def test_rotated_boxes_become_upright_ones(folder: Path) -> None:
+    (folder / "index.csv").write_text(
+        "file,colour,text,centre_x,centre_y,width,height,rotation_deg\n"
+        "b.jpg,blue,京A,100,50,40,20,0\nb.jpg,blue,京B,100,50,40,20,90\n",
+        encoding="utf-8",
+    )
+    (sample,) = read_samples(folder)
+    assert sample.truth is not None
+    assert sample.truth[0] == Truth("plate", (80, 40, 120, 60), "京A")
+    assert sample.truth[1].box == pytest.approx((90, 30, 110, 70))
+
+
+def test_an_index_without_boxes_is_no_annotation(folder: Path) -> None:
+    (folder / "index.csv").write_text("file,licence\nb.jpg,CC0-1.0\n")
+    assert [s.truth for s in read_samples(folder)] == [None, None]
+
+
+def test_pairs(folder: Path) -> None:
+    assert read_pairs(folder) == []
+    (folder / "pairs.json").write_text(json.dumps([{"a": "a.PNG", "b": "b.jpg", "same": True}]))
+    assert read_pairs(folder) == [Pair(folder / "images" / "a.PNG", folder / "images" / "b.jpg", True)]
+
+
+@pytest.mark.parametrize("text", ["{", "[{}]", '[{"file": "a", "objects": [{"label": "dog", "box": [1, 2, 3, 4]}]}]'])
+def test_a_broken_description_is_refused(folder: Path, text: str) -> None:
+    (folder / "annotations.json").write_text(text)
+    with pytest.raises(UsageError, match="description"):
+        read_samples(folder)
+
+
+def test_a_missing_or_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder"):
+        read_samples(tmp_path / "none")
+    with pytest.raises(UsageError, match="no pictures"):
+        read_samples(tmp_path)

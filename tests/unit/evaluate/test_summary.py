@@ -1,0 +1,68 @@
+"""Summaries worked by hand: means, ratios, what counts as better, and recall by size."""
+
+import pandas as pd
+import pytest
+
+from deid_udf.evaluate import paper, summary
+
+
+def _rows(*rows: tuple[str, str, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["file", "method", "metric", "value"])
+
+
+def test_the_papers_own_numbers_reproduce_its_text() -> None:
+    ratio = paper.TABLE_1["dhash"]["ours"] / paper.TABLE_1["dhash"]["blur"]
+    assert 1 - ratio == pytest.approx(0.9502, abs=1e-4)  # "decreases 95.02 %"
+    ratio = paper.TABLE_2["l2"]["ours"] / paper.TABLE_2["l2"]["mosaic"]
+    assert 1 - ratio == pytest.approx(0.8108, abs=1e-4)  # "decrease … 81.08 %"
+
+
+def test_means_ratios_and_verdicts() -> None:
+    rows = _rows(
+        *((f, m, "l0", v) for f in "ab" for m, v in (("ours", 10), ("blur", 40), ("mosaic", 20))),
+        *((f, m, "ssim", v) for f in "ab" for m, v in (("ours", 0.9), ("blur", 0.95), ("mosaic", 0.8))),
+    )
+    l0, ssim = summary.utility_table(rows, paper.TABLE_1)
+    assert l0["ratio"] == {"blur": 0.25, "mosaic": 0.5}
+    assert l0["better"] == {"blur": True, "mosaic": True}
+    assert ssim["better"] == {"blur": False, "mosaic": True}
+    assert l0["paper"]["ours"] == 44_674
+
+
+def test_untouched_pictures_do_not_flatter_the_means() -> None:
+    rows = _rows(("a", "ours", "l0", 10), ("a", "blur", "l0", 20), ("b", "ours", "l0", 0), ("b", "blur", "l0", 0))
+    (l0,) = summary.utility_table(rows, paper.TABLE_1)
+    assert l0["pictures"] == 1
+    assert l0["here"] == {"ours": 10, "blur": 20}
+
+
+def test_privacy_thresholds() -> None:
+    rows = _rows(
+        ("a", "ours", "face_distance", 0.2), ("a", "ours", "face_distance", 0.5), ("b", "ours", "face_distance", 0.8),
+        ("a", "ours", "plate_distance", 0), ("b", "ours", "plate_distance", 5),
+    )  # fmt: skip
+    (ours,) = summary.privacy_table(rows)
+    assert ours["protected_paper"] == pytest.approx(2 / 3)
+    assert ours["protected_dlib"] == pytest.approx(1 / 3)
+    assert ours["confidence"] == pytest.approx(50)
+    assert ours["plates_read_as_before"] == 0.5
+    assert ours["plates_protected_paper"] == 0.5
+
+
+def test_recall_by_size() -> None:
+    rows = pd.DataFrame(
+        [
+            {"file": "a", "method": "union", "metric": m, "value": v, "kind": "face", "height": h}
+            for m, v, h in (
+                ("found", 1, 30),
+                ("found", 0, 8),
+                ("covered", 1, 30),
+                ("covered", 1, 8),
+                ("false", 2, None),
+            )
+        ]
+    )
+    (union,) = summary.recall_table(rows)
+    assert (union["recall"], union["recall_20px"], union["coverage"], union["false_per_picture"]) == (0.5, 1, 1, 2)
+    assert [b["objects"] for b in union["by_size"]] == [1, 0, 1, 0]
+    assert union["by_size"][1]["recall"] is None
