@@ -1,15 +1,10 @@
 """Quantised DCT coefficients of a JPEG, read and written without decoding, through jpeglib's build of libjpeg-turbo.
 
 jpeglib's Python classes keep a copy of the original in a temporary file, on disk and in the clear. Its C functions take
-file names only, so they are called here with names of anonymous memory (`memfd_create`). Where a kernel has none,
-`/dev/shm` serves, which is memory too.
+file names only, so they are called here with the names of files in memory.
 """
 
 import ctypes
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +16,7 @@ from numpy.typing import NDArray
 
 from deid_udf.errors import Quarantined, Reason
 from deid_udf.images.jpeg import FrameHeader, frame_header
+from deid_udf.images.memory import memory_file
 
 _VERSION = "turbo210"
 _GREYSCALE, _YCBCR = 1, 3  # J_COLOR_SPACE
@@ -57,7 +53,7 @@ def read(picture: bytes) -> Coefficients:
     slots = np.zeros((4, 8, 8), np.uint16)
     slot_of = np.zeros(4, np.int16)
     planes = [block.ctypes for block in blocks] + [None] * (4 - len(blocks))
-    with _memory_file(picture) as path:
+    with memory_file(picture) as path:
         if not _library().read_jpeg_dct(path.encode(), *planes, slots.ctypes, slot_of.ctypes):
             raise Quarantined(Reason.ENCODE_FAILED, "the coefficients cannot be read")
     tables = slots[slot_of[: len(blocks)]]
@@ -77,7 +73,7 @@ def write(coefficients: Coefficients) -> bytes:
     tables, slot_of = _slots(coefficients.tables)
     sampling = np.array([(c.vertical, c.horizontal) for c in header.components], np.intc)
     planes = [np.ascontiguousarray(block) for block in blocks]
-    with _memory_file(b"") as path:
+    with memory_file() as path:
         written = _library().write_jpeg_dct(
             None,
             path.encode(),
@@ -124,25 +120,6 @@ def _slots(tables: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.i
             distinct.append(table)
         slots[slot], slot_of[component] = table, slot
     return slots, slot_of
-
-
-@contextmanager
-def _memory_file(content: bytes) -> Iterator[str]:
-    """The path of a file that lives in memory only, holding `content`."""
-    try:
-        descriptor = os.memfd_create("jpeg")
-    except (AttributeError, OSError):
-        with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
-            file.write(content)
-            file.flush()
-            yield file.name
-        return
-    try:
-        with os.fdopen(descriptor, "wb", closefd=False) as file:
-            file.write(content)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
 
 
 @cache

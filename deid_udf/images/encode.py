@@ -8,8 +8,8 @@
 * Lossy WebP: the whole frame is encoded again at the stated quality.
 """
 
-import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from deid_udf.errors import PolicyError, Quarantined, Reason
 from deid_udf.images import coefficients, jpeg, metadata
 from deid_udf.images.container import Limits
 from deid_udf.images.decode import Decoded
+from deid_udf.images.memory import memory_file
 from deid_udf.images.orientation import unorient
 from deid_udf.images.transplant import transplant
 
@@ -91,12 +92,14 @@ def _encode_pixels(decoded: Decoded, frame: NDArray[np.uint8], changed: NDArray[
         options["icc_profile"] = icc
     if exif := metadata.clean_exif(container.exif, encoding.keep_metadata, orientation=1):
         options["exif"] = b"Exif\0\0" + exif
-    file = io.BytesIO()
+    image = Image.fromarray(_pixels(decoded, frame, changed))
     try:
-        Image.fromarray(_pixels(decoded, frame, changed)).save(file, decoded.format.upper(), **options)
+        # A named file and not BytesIO: libtiff's writer in memory leaves the gaps between its parts uninitialised.
+        with memory_file() as path:
+            image.save(path, decoded.format.upper(), **options)
+            return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise Quarantined(Reason.ENCODE_FAILED, f"the {decoded.format} encoder ({type(error).__name__})") from None
-    return file.getvalue()
 
 
 def _options(decoded: Decoded, encoding: Encoding) -> dict[str, Any]:
