@@ -1,62 +1,96 @@
-"""A URI → its bytes, on the executor: local files and S3, with boto3's own retries."""
+"""One object in and out of a folder or a bucket, from whichever process needs it; nothing here starts a JVM."""
 
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from deid_udf.errors import Quarantined, Reason
+from deid_udf.errors import Quarantined, Reason, UsageError
 
-S3_SCHEMES = frozenset({"s3", "s3a"})
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+_BODY_ATTEMPTS = 3
+_DENIED = frozenset({"403", "AccessDenied"})
 
 
 @cache
-def s3() -> Any:
-    """This process's S3 client; boto3 reads credentials, region and AWS_ENDPOINT_URL from the environment."""
+def client() -> "S3Client":
+    """The process's S3 client (boto3's own configuration, `AWS_ENDPOINT_URL` included); safe to share by threads."""
     import boto3
     from botocore.config import Config
 
-    retries = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, read_timeout=60)
+    retries = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=32)
     return boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"), config=retries)
 
 
 def fetch(uri: str, max_bytes: int | None = None) -> bytes:
-    """The bytes behind `file:///…`, `s3a://…` or `s3://…`.
+    """The bytes behind a `file:` or `s3a:` URI, or a local path.
 
     Args:
-        uri: where; a percent-encoded `file:` URI, or a bucket and its key as it stands.
-        max_bytes: larger objects are refused before they are read.
+        uri: where they are.
+        max_bytes: the largest object that is read; larger ones are refused by their size, unread.
 
     Raises:
-        Quarantined: MISSING where nothing can be read there, TOO_LARGE.
+        Quarantined: MISSING, TOO_LARGE, or UNREADABLE where access is denied. A store that cannot be reached
+            after retries is no property of one image: that error passes through and fails the task.
+        UsageError: a scheme that is not known.
     """
-    scheme, bucket, path = urlsplit(uri)[:3]
+    parts = urlsplit(uri)
+    if parts.scheme in ("s3", "s3a"):
+        return _from_bucket(parts.netloc, parts.path.lstrip("/"), max_bytes)
+    if parts.scheme in ("file", ""):
+        return _from_folder(Path(unquote(parts.path) if parts.scheme else uri), max_bytes)
+    raise UsageError(f"{parts.scheme}: images are read from file: and s3a: URIs")
+
+
+def put(uri: str, data: bytes) -> None:
+    """Write one object under a `file:` or `s3a:` URI, whole or not at all; an object there is replaced."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("s3", "s3a"):
+        client().put_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"), Body=data)
+        return
+    target = Path(unquote(parts.path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    part.replace(target)
+
+
+def _from_folder(file: Path, max_bytes: int | None) -> bytes:
     try:
-        if scheme == "file":
-            return _read(Path(unquote(path)), max_bytes)
-        if scheme in S3_SCHEMES:
-            return _get(bucket, uri.split("://", 1)[1].partition("/")[2], max_bytes)
-    except Quarantined:
+        _check_size(file.stat().st_size, max_bytes)
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise Quarantined(Reason.MISSING, "no such file") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise Quarantined(Reason.UNREADABLE, type(error).__name__) from None
+
+
+def _from_bucket(bucket: str, key: str, max_bytes: int | None) -> bytes:
+    from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+    try:
+        for attempt in range(_BODY_ATTEMPTS):
+            answer = client().get_object(Bucket=bucket, Key=key)
+            _check_size(answer["ContentLength"], max_bytes)
+            try:
+                return answer["Body"].read()
+            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):  # boto3 retries headers, not bodies
+                if attempt + 1 == _BODY_ATTEMPTS:
+                    raise
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _ABSENT:
+            raise Quarantined(Reason.MISSING, "no such object") from None
+        if code in _DENIED:
+            raise Quarantined(Reason.UNREADABLE, "access denied") from None
         raise
-    except Exception as error:  # an OSError, or any of botocore's
-        raise Quarantined(Reason.MISSING, f"{scheme}: {type(error).__name__}") from error
-    raise Quarantined(Reason.MISSING, f"scheme {scheme!r} is none of file, s3, s3a")
+    raise AssertionError("unreachable")
 
 
-def _read(path: Path, max_bytes: int | None) -> bytes:
-    with path.open("rb") as stream:
-        _check(os.fstat(stream.fileno()).st_size, max_bytes)
-        return stream.read()
-
-
-def _get(bucket: str, key: str, max_bytes: int | None) -> bytes:
-    answer = s3().get_object(Bucket=bucket, Key=key)
-    _check(answer["ContentLength"], max_bytes)
-    body: bytes = answer["Body"].read()
-    return body
-
-
-def _check(size: int, max_bytes: int | None) -> None:
+def _check_size(size: int, max_bytes: int | None) -> None:
     if max_bytes is not None and size > max_bytes:
         raise Quarantined(Reason.TOO_LARGE, f"{size} bytes, allowed {max_bytes}")
