@@ -1,0 +1,99 @@
+"""Where a face lies: FFHQ alignment, similarities, and crops.
+
+The FFHQ square (Karras et al. 2019, appendix A) is the one canonical frame here: generated faces fill it, and originals
+are cut out along it. Coordinates in it run from 0 to 1, whatever the size of a crop in pixels.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deid_udf.detect.region import Box, Frame
+
+Points = NDArray[np.float64]
+Similarity = NDArray[np.float64]  # (2, 3) affine matrix without shear
+
+# Five points (eyes, nose, mouth corners) in a face box that was grown by a tenth a side: medians over LFW.
+_IN_BOX = np.array([(0.32, 0.41), (0.68, 0.41), (0.50, 0.55), (0.35, 0.70), (0.65, 0.70)])
+
+
+def five_of_68(points: Points) -> Points:
+    """dlib's 68 points (…, 68, 2) → eye centres, nose tip, mouth corners (…, 5, 2)."""
+    eyes = points[..., 36:42, :].mean(-2), points[..., 42:48, :].mean(-2)
+    return np.stack([*eyes, points[..., 30, :], points[..., 48, :], points[..., 54, :]], -2)
+
+
+def five_of_box(box: Box) -> Points:
+    """Where the five points of an upright, frontal face would lie in its box: (5, 2)."""
+    x0, y0, x1, y1 = box
+    return np.array((x0, y0)) + _IN_BOX * (x1 - x0, y1 - y0)
+
+
+def ffhq_square(five: Points) -> Similarity:
+    """The similarity from frame pixels to the FFHQ square [0, 1]², by FFHQ's own rule.
+
+    Args:
+        five: (5, 2) eyes, nose, mouth corners in pixels.
+    """
+    left, right, _, mouth_left, mouth_right = five
+    eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
+    across, down = right - left, mouth - eyes
+    x = across + (down[1], -down[0])  # both agree on an upright frontal face
+    x = x / max(np.hypot(*x), 1e-9) * max(np.hypot(*across) * 2.0, np.hypot(*down) * 1.8, 1e-6)  # half a side
+    scale = 1 / (2 * x @ x)
+    rotation = np.array([(x[0], x[1]), (-x[1], x[0])]) * scale
+    centre = eyes + 0.1 * down
+    return np.column_stack([rotation, 0.5 - rotation @ centre])
+
+
+def least_squares_similarity(source: Points, target: Points) -> Similarity:
+    """Rotation, scale and shift that take (n, 2) `source` nearest to `target` (Umeyama 1991; no reflection)."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    norm = max(float((a * a).sum()), 1e-12)
+    cosine, sine = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
+    rotation = np.array([(cosine, -sine), (sine, cosine)])
+    return np.column_stack([rotation, target.mean(0) - rotation @ source.mean(0)])
+
+
+def inverse(similarity: Similarity) -> Similarity:
+    """The similarity the other way."""
+    rotation = np.linalg.inv(similarity[:, :2])
+    return np.column_stack([rotation, -rotation @ similarity[:, 2]])
+
+
+def apply(similarity: Similarity, points: Points) -> Points:
+    """Points (…, 2) through a similarity."""
+    return points @ similarity[:, :2].T + similarity[:, 2]
+
+
+def length_scale(similarity: Similarity) -> float:
+    """Factor by which a similarity stretches lengths."""
+    return float(np.sqrt(abs(np.linalg.det(similarity[:, :2]))))
+
+
+def crop(frame: Frame, square: Similarity, size: int) -> Frame:
+    """The content of an FFHQ square as uint8 (size, size, 3); what lies outside the frame mirrors its border."""
+    matrix = square * size
+    matrix[:, 2] -= 0.5  # pixel centres
+    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5)
+    scale = length_scale(matrix)
+    if scale < 0.5:  # shrink by area first: bilinear sampling alone would alias
+        low, high = _bounds(square, frame.shape)
+        part = frame[low[1] : high[1], low[0] : high[0]]
+        factor = min(1.0, max(scale * 1.5, 1 / min(part.shape[:2])))
+        small = cv2.resize(part, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        ratio = np.array([small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]])
+        shift = matrix[:, 2] + matrix[:, :2] @ (low - 0.5 + 0.5 / ratio)
+        matrix = np.column_stack([matrix[:, :2] / ratio, shift])
+        frame = np.asarray(small, np.uint8)
+    options = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REFLECT_101}
+    return np.asarray(cv2.warpAffine(frame, matrix, (size, size), **options), np.uint8)
+
+
+def _bounds(square: Similarity, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixel bounds of the part of the frame that a square, and a margin, covers; never empty."""
+    corners = apply(inverse(square), np.array([(-0.1, -0.1), (1.1, -0.1), (1.1, 1.1), (-0.1, 1.1)]))
+    limits = np.array((shape[1], shape[0]))
+    low = np.clip(np.floor(corners.min(0)).astype(np.int64), 0, limits - 1)
+    high = np.clip(np.ceil(corners.max(0)).astype(np.int64), low + 1, limits)
+    return low, high

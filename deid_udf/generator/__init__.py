@@ -1,0 +1,1 @@
+"""Pretrained face generators: their networks, their latent spaces, and how a policy names one."""

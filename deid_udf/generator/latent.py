@@ -1,0 +1,88 @@
+"""The latent space that the mechanisms work in: whitened principal components of the style (docs/privacy.md §2).
+
+The mapping network ends in a leaky ReLU, which folds its output; undone, mapped samples are close to a Gaussian (Wulff and
+Torralba 2020). Their principal components, whitened, make v ~ N(0, I) under the prior, so that one unit of noise means
+the same in every coordinate. Everything after a release lives here too, and sees nothing but the release.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+Floats = NDArray[np.float64]
+_SLOPE = 0.2  # of the mapping network's leaky ReLU
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """Whitening of one generator's styles.
+
+    Attributes:
+        mean: float64 (d,) of mapped prior samples, last activation undone.
+        axes: float64 (d, d), one principal direction a row, largest variance first.
+        scale: float64 (d,), standard deviation along each.
+        truncation: factor on v before it becomes a style (Karras et al. 2019); < 1 trades variety for looks.
+    """
+
+    mean: Floats
+    axes: Floats
+    scale: Floats
+    truncation: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """d, the length of styles and of latents."""
+        return len(self.mean)
+
+    def to_latent(self, style: NDArray[np.floating]) -> Floats:
+        """Styles (n, d) → whitened v (n, d), N(0, I) under the prior."""
+        unfolded = np.where(style < 0, style / _SLOPE, style).astype(np.float64)
+        return (unfolded - self.mean) @ self.axes.T / (self.scale * self.truncation)
+
+    def from_latent(self, latent: Floats) -> NDArray[np.float32]:
+        """Whitened v (n, d) → styles (n, d); the inverse of `to_latent`."""
+        unfolded = (latent * (self.scale * self.truncation)) @ self.axes + self.mean
+        return np.where(unfolded < 0, unfolded * _SLOPE, unfolded).astype(np.float32)
+
+    def complete(self, first: Floats, fresh: Floats) -> Floats:
+        """(n, k) leading coordinates and (n, d) prior draws → (n, d): the rest of each latent is the fresh draw's."""
+        return np.concatenate([first, fresh[:, first.shape[1] :]], axis=1)
+
+
+def fit(styles: NDArray[np.floating], truncation: float = 1.0) -> LatentSpace:
+    """Statistics of mapped prior samples, (n, d) with n well above d."""
+    unfolded = np.where(styles < 0, styles / _SLOPE, styles).astype(np.float64)
+    mean = unfolded.mean(0)
+    variances, axes = np.linalg.eigh(np.cov(unfolded, rowvar=False))
+    order = np.argsort(variances)[::-1]
+    return LatentSpace(mean, axes[:, order].T, np.sqrt(variances[order]), truncation)
+
+
+def save(space: LatentSpace, path: Path) -> None:
+    """Write the statistics as float32 safetensors."""
+    arrays = {"mean": space.mean, "axes": space.axes, "scale": space.scale}
+    save_file({name: array.astype(np.float32) for name, array in arrays.items()}, path)
+
+
+def load(path: Path, truncation: float) -> LatentSpace:
+    """Read the statistics that `save` wrote."""
+    arrays = {name: array.astype(np.float64) for name, array in load_file(path).items()}
+    return LatentSpace(arrays["mean"], arrays["axes"], arrays["scale"], truncation)
+
+
+def laplace_posterior(noisy: Floats, scale: float, fresh: Floats) -> Floats:
+    """Back on the manifold after Laplace noise: a typical latent at every noise level, from the noisy one alone.
+
+    With v ~ N(0, 1) and Laplace noise of scale b (variance 2b²), the linear posterior mean is ρ·y with ρ = 1 / (1 + 2b²); it
+    has lost the variance 1 − ρ, which a fresh prior draw puts back. b → 0 returns the noisy value, b → ∞ the fresh draw.
+
+    Args:
+        noisy: (n, k) released coordinates.
+        scale: b, of the noise that was added.
+        fresh: (n, k) standard normal, independent of everything.
+    """
+    weight = 1 / (1 + 2 * scale**2)
+    return weight * noisy + np.sqrt(1 - weight) * fresh
