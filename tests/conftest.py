@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.s3.server import S3Server
+from infra.s3.versitygw import VersityGW, binary
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,6 +45,15 @@ def models_cache() -> Path:
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """SeaweedFS with an empty bucket and an empty catalog; tests keep apart by prefix and table name."""
     with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VersityGW]:
+    """The second, independent server with a JDBC catalog, where it was built (CI builds it)."""
+    if not binary().exists():
+        pytest.skip("VersityGW is not built: python -m infra.s3.versitygw (needs Go)")
+    with VersityGW(tmp_path_factory.mktemp("versitygw")) as server:
         yield server
 
 

