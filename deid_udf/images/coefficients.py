@@ -23,7 +23,7 @@ _GREYSCALE, _YCBCR = 1, 3  # J_COLOR_SPACE
 _OPTIMIZE_CODING = 1 << 6  # jpeglib's bit for Huffman tables made for this image
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Coefficients:
     """The coefficients of one image.
 

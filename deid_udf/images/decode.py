@@ -35,18 +35,18 @@ class Header:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
     """One image in memory.
 
     Attributes:
-        frame: uint8 (H, W, 3), RGB, upright; the stored colours, whatever the alpha. Grey is repeated three times.
+        frame: uint8 (H, W, 3), RGB, upright, C-contiguous, writable; the stored colours, whatever the alpha.
         format: the file format, kept on output.
         source: the original bytes.
         container: the parsed file.
         alpha: uint8 (H, W), upright, or None. It is kept as it is outside the regions; a picture drawn in alpha alone
             is not seen by detectors.
-        grey: whether the file holds grey only; it stays so.
+        grey: whether the file holds grey only (the frame repeats it three times); it stays so.
     """
 
     frame: NDArray[np.uint8]
@@ -145,5 +145,5 @@ def _decode_pixels(container: Container) -> tuple[NDArray[np.uint8], NDArray[np.
     with untrusted("damaged pixels"):
         image = open_as(container.format, container.picture)
         has_alpha = image.has_transparency_data
-        pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+        pixels = np.array(image.convert("RGBA" if has_alpha else "RGB"))
     return pixels[..., :3], pixels[..., 3] if has_alpha else None

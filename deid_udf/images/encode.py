@@ -5,7 +5,7 @@
   orientation stays as the only EXIF tag.
 * PNG, TIFF (deflate), lossless WebP: every other pixel is bit-identical, and the orientation is baked in. Palettes
   become true colour.
-* Lossy WebP: the whole frame is encoded again at the stated quality.
+* Lossy WebP: the whole frame is encoded again at the stated quality, with or without regions, and upright.
 """
 
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ def oriented_size(width: int, height: int, orientation: int) -> tuple[int, int]:
 
 
 def orient(stored: NDArray[T], orientation: int) -> NDArray[T]:
-    """Upright copy of a stored array (H, W) or (H, W, C); C-contiguous."""
+    """A stored array (H, W) or (H, W, C) upright and C-contiguous; itself where nothing has to move."""
     transpose, flip_rows, flip_columns = _STEPS[orientation]
     upright = stored.swapaxes(0, 1) if transpose else stored
     return np.ascontiguousarray(upright[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])

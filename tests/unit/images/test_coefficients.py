@@ -1,4 +1,5 @@
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,13 @@ def test_shapes():
 def test_nothing_is_written_to_disk(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))  # a temporary file would fail
     assert coefficients.write(coefficients.read(bare()))
+
+
+def test_threads_do_not_meet():
+    pictures = [bare(quality=q, subsampling=q % 3) for q in range(60, 92, 2)]
+    expected = [coefficients.write(coefficients.read(p)) for p in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda p: coefficients.write(coefficients.read(p)), pictures * 4)) == expected * 4
 
 
 def test_no_descriptor_is_left_open():

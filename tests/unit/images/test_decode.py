@@ -48,6 +48,8 @@ def test_gives_the_pixels_that_any_viewer_shows(name):
     assert decoded.format == name.split()[0]
     assert decoded.source == data
     assert decoded.alpha is None
+    assert decoded.frame.flags.c_contiguous
+    assert decoded.frame.flags.writeable
     assert probe(data, LIMITS) == Header(decoded.format, WIDTH, HEIGHT)
 
 
