@@ -18,6 +18,7 @@ _MEAN_BGR = (104, 117, 123)
 _NMS_IOU = 0.4
 _SIDES = {8: (24, 48), 16: (96, 192), 32: (384, 768)}  # stride → sides of its square priors, in pixels
 _VARIANCES = (0.1, 0.2)
+_CLOCKWISE = [2, 3, 0, 1]  # the network begins at the bottom right
 
 
 class Clp:
@@ -71,7 +72,7 @@ def decode(
     centre_found = centre + loc[likely, :2] * _VARIANCES[0] * side
     half = side * np.exp(loc[likely, 2:] * _VARIANCES[1]) / 2
     boxes = np.concatenate([centre_found - half, centre_found + half], axis=1)
-    corners = centre[:, None] + marks[likely].reshape(-1, 4, 2) * _VARIANCES[0] * side[:, None]
+    corners = centre[:, None] + marks[likely].reshape(-1, 4, 2)[:, _CLOCKWISE] * _VARIANCES[0] * side[:, None]
     return [
         Region(
             kind="plate",

@@ -18,7 +18,7 @@ def test_decode_one_plate_by_hand():
     scores = np.zeros(len(rows), np.float32)
     scores[2] = 0.7  # centre (12, 4), side 24
     loc[2] = (1, 0, 0, np.log(0.5) / 0.2)
-    marks[2] = (-1, 0, 1, 0, 1, 1, -1, 1)
+    marks[2] = (1, 1, -1, 1, -1, 0, 1, 0)
     (plate,) = decode(loc, scores, marks, floor=0.5, size=(32, 64))
     assert plate.box == pytest.approx((14.4 - 12, 4 - 6, 14.4 + 12, 4 + 6), rel=1e-5)
     assert plate.corners is not None
