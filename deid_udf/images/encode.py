@@ -103,7 +103,7 @@ def _encode_pixels(decoded: Decoded, frame: NDArray[np.uint8], changed: NDArray[
 
 
 def _options(decoded: Decoded, encoding: Encoding) -> dict[str, Any]:
-    """Pillow's options for the format; the fast ends of the lossless encoders, which cost 5 to 10 % in size."""
+    """Pillow's options for the format; the fast ends of the lossless encoders, which cost 5 to 12 % in size."""
     if decoded.format == "png":
         return {"compress_level": 3}
     if decoded.format == "tiff":
