@@ -1,7 +1,7 @@
 import warnings
 
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from deid_udf.errors import Quarantined, Reason
 from deid_udf.images.pillow import open_as, untrusted
@@ -32,5 +32,5 @@ def test_warnings_stay_inside():
 
 def test_opens_one_format_only():
     assert open_as("png", saved(picture(), "PNG")).format == "PNG"
-    with pytest.raises(Image.UnidentifiedImageError):
+    with pytest.raises(UnidentifiedImageError):
         open_as("png", saved(picture(), "GIF"))
