@@ -39,7 +39,11 @@ class Camera:
         return np.zeros((self.height, self.width, 3), np.float32)
 
     def hang(
-        self, canvas: Canvas, picture: NDArray[np.float32], corners: Sequence[Point], alpha: NDArray | None = None
+        self,
+        canvas: Canvas,
+        picture: NDArray[np.float32],
+        corners: Sequence[Point],
+        alpha: NDArray[np.float32] | None = None,
     ) -> None:
         """Paint a flat picture into the scene.
 
@@ -50,19 +54,18 @@ class Camera:
             alpha: (h, w) in [0, 1], or None for opaque.
         """
         height, width = picture.shape[:2]
-        flat = np.float32([(0, 0), (width, 0), (width, height), (0, height)])
+        flat = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
         seen = self.project(corners)
         x0, y0 = np.floor(np.maximum(seen.min(0), 0)).astype(int)
         x1, y1 = np.ceil(np.minimum(seen.max(0), (self.width, self.height))).astype(int)
         if x1 <= x0 or y1 <= y0:
             return
-        matrix = cv2.getPerspectiveTransform(flat, seen - np.float32([x0, y0]))
+        matrix = cv2.getPerspectiveTransform(flat, seen - np.array((x0, y0), np.float32))
         size = (int(x1 - x0), int(y1 - y0))
-        shrunk = np.linalg.norm(seen[1] - seen[0]) < width / 2
-        if shrunk:
-            picture = cv2.GaussianBlur(picture, (0, 0), 0.3 * width / max(np.linalg.norm(seen[1] - seen[0]), 1.0))
+        scale = float(np.linalg.norm(seen[1] - seen[0])) / width
+        softened = cv2.GaussianBlur(picture, (0, 0), 0.3 / max(scale, 1 / width)) if scale < 0.5 else picture
         cover = np.ones((height, width), np.float32) if alpha is None else np.asarray(alpha, np.float32)
-        ink = cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        ink = cv2.warpPerspective(softened, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         veil = cv2.warpPerspective(cover, matrix, size, flags=cv2.INTER_LINEAR)[..., None]
         part = canvas[y0:y1, x0:x1]
         part += veil * (ink - part)

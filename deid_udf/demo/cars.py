@@ -1,6 +1,5 @@
 """Cars as a dozen painted faces, so that their plates are seen as a camera would see them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -8,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.demo.camera import Camera, Canvas, Point
+from deid_udf.demo.surfaces import Surface, rgb
 
 _SCALE = 160  # pixels a metre on a car's faces
 _WIDTH, _LENGTH = 1.8, 4.3
 _SILL, _BELT, _ROOF = 0.22, 0.92, 1.45  # heights of the body's lower edge, of its windows' lower edge, of the roof
 _PLATE = (0.44, 0.14)
 _GLASS = (44, 54, 62)
+Paint = Surface | tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Car:
             self.ahead + along * float(np.cos(angle)) - across * float(np.sin(angle)),
         )
 
-    def _faces(self) -> list[tuple[list[Point], NDArray[np.float32] | tuple[float, ...]]]:
+    def _faces(self) -> list[tuple[list[Point], Paint]]:
         """Corners clockwise from the top left as seen from outside, and what is painted there; far faces first."""
 
         def quad(*corners: tuple[float, float, float]) -> list[Point]:
@@ -66,7 +67,7 @@ class Car:
         deck = 0.95 if self.front else 0.4  # bonnet or boot
         start, end = deck, _LENGTH - (0.4 if self.front else 0.95)
         roof = (start + 0.65, end - 0.55)
-        sides: list[tuple[list[Point], NDArray[np.float32] | tuple[float, ...]]] = []
+        sides: list[tuple[list[Point], Paint]] = []
         for x, first, last in ((-w, _LENGTH, 0.0), (w, 0.0, _LENGTH)):
             sides.append((quad((x, _BELT, first), (x, _BELT, last), (x, 0, last), (x, 0, first)), self._side()))
             near, far = (start, end) if x > 0 else (end, start)
@@ -74,37 +75,35 @@ class Car:
             top = np.sign(x) * lean
             pane = quad((top, _ROOF, inner_near), (top, _ROOF, inner_far), (x, _BELT, far), (x, _BELT, near))
             sides.append((pane, tuple(0.8 * c for c in _GLASS)))
-        body = self._tone(1.08)
+        rim = _BELT - 0.06
+        half, tall = _PLATE[0] / 2, _PLATE[1] / 2
+        rear, top = roof
+        bonnet = quad((-w, _BELT, deck), (w, _BELT, deck), (w, rim, 0), (-w, rim, 0))
+        lid = quad((-lean, _ROOF, top), (lean, _ROOF, top), (lean, _ROOF, rear), (-lean, _ROOF, rear))
+        window = quad((-lean, _ROOF, rear), (lean, _ROOF, rear), (w, _BELT, deck), (-w, _BELT, deck))
+        nose = quad((-w, rim, 0), (w, rim, 0), (w, 0, 0), (-w, 0, 0))
+        plate = quad(*[(x, 0.56 + y, -0.02) for x, y in ((-half, tall), (half, tall), (half, -tall), (-half, -tall))])
         return [
             *sides,
-            (quad((-w, _BELT, deck), (w, _BELT, deck), (w, _BELT - 0.06, 0), (-w, _BELT - 0.06, 0)), self._tone(1.2)),
-            (
-                quad((-lean, _ROOF, roof[1]), (lean, _ROOF, roof[1]), (lean, _ROOF, roof[0]), (-lean, _ROOF, roof[0])),
-                body,
-            ),
-            (
-                quad((-lean, _ROOF, roof[0]), (lean, _ROOF, roof[0]), (w, _BELT, deck), (-w, _BELT, deck)),
-                self._window(),
-            ),
-            (quad((-w, _BELT - 0.06, 0), (w, _BELT - 0.06, 0), (w, 0, 0), (-w, 0, 0)), self._nose()),
-            (
-                quad(*[(sx * _PLATE[0] / 2, 0.56 + sy * _PLATE[1] / 2, -0.02) for sx, sy in _CORNERS]),
-                self.plate.astype(np.float32),
-            ),
+            (bonnet, self._tone(1.2)),
+            (lid, self._tone(1.08)),
+            (window, self._window()),
+            (nose, self._nose()),
+            (plate, self.plate.astype(np.float32)),
         ]
 
     def _tone(self, factor: float) -> tuple[float, ...]:
         return tuple(min(255.0, factor * c) for c in self.colour)
 
-    def _window(self) -> NDArray[np.float32]:
-        pane = np.linspace(1.9, 0.8, 80, dtype=np.float32)[:, None, None] * np.float32(_GLASS) * np.ones((1, 200, 1))
-        pane = pane.astype(np.float32)
+    def _window(self) -> Surface:
+        pane = np.linspace(1.9, 0.8, 80, dtype=np.float32)[:, None, None] * rgb(_GLASS)
+        pane = np.repeat(pane, 200, 1)
         pane[:, :9] = pane[:, -9:] = pane[:5] = self._tone(0.9)
         return pane
 
-    def _side(self) -> NDArray[np.float32]:
+    def _side(self) -> Surface:
         height, length = round(_BELT * _SCALE), round(_LENGTH * _SCALE)
-        panel = np.float32(self.colour) * np.linspace(0.95, 0.55, height, dtype=np.float32)[:, None, None]
+        panel = rgb(self.colour) * np.linspace(0.95, 0.55, height, dtype=np.float32)[:, None, None]
         panel = np.repeat(panel, length, 1)
         for door in (0.36, 0.6):
             panel[: round(0.75 * height), round(door * length) : round(door * length) + 3] *= 0.6
@@ -115,10 +114,10 @@ class Car:
                 cv2.circle(panel, hub, round(radius * _SCALE), (tone, tone, tone), -1, cv2.LINE_AA)
         return panel
 
-    def _nose(self) -> NDArray[np.float32]:
+    def _nose(self) -> Surface:
         """The nearest face: lamps, bumper, the plate's recess, tyres below."""
         height, width = round((_BELT - 0.06) * _SCALE), round(_WIDTH * _SCALE)
-        face = np.float32(self.colour) * np.linspace(1.05, 0.7, height, dtype=np.float32)[:, None, None]
+        face = rgb(self.colour) * np.linspace(1.05, 0.7, height, dtype=np.float32)[:, None, None]
         face = np.repeat(face, width, 1)
         lamp = (238, 236, 220) if self.front else (176, 26, 28)
         for left in (0.04, 0.78):
@@ -134,6 +133,3 @@ class Car:
         for left in (0.05, 0.8):
             face[ground:, round(left * width) : round((left + 0.15) * width)] = 44
         return face
-
-
-_CORNERS: Sequence[tuple[int, int]] = ((-1, 1), (1, 1), (1, -1), (-1, -1))

@@ -1,6 +1,5 @@
 """People for the drawn streets: the synthetic persons of package `openpeople`, cut out of their studio and dressed."""
 
-import io
 import zipfile
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf import models
+from deid_udf.demo.surfaces import rgb
 
 _HEIGHT = 1200  # of the studio photograph as used here, in pixels
 # The persons whose studio clothes come off the wall cleanly → where their shirt ends, as a share of their height.
@@ -43,7 +43,7 @@ def person(number: int, shirt: tuple[int, int, int], trousers: tuple[int, int, i
     rows = np.linspace(0, 1, len(bare.alpha))[:, None]
     cloth = cloth * (rows > 0.17) * (rows < 0.75)
     split = np.clip((rows - _HEMS[photograph]) * len(rows) / 6 + 0.5, 0, 1)[..., None]
-    dye = (1 - split) * np.float32(shirt) + split * np.float32(trousers)
+    dye = (1 - split) * rgb(shirt) + split * rgb(trousers)
     dyed = bare.colour * (dye / 235)
     colour = bare.colour * (1 - cloth[..., None]) + dyed * cloth[..., None]
     return Cutout(colour.clip(0, 255).astype(np.uint8), bare.alpha)

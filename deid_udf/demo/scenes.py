@@ -1,7 +1,7 @@
 """Sequences of street pictures, drawn and seeded: the same pictures for every newcomer."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,13 +15,14 @@ from deid_udf.demo.camera import Camera, Canvas
 from deid_udf.demo.cars import Car
 from deid_udf.demo.people import PERSONS, Cutout, person
 from deid_udf.demo.street import ROAD, street
+from deid_udf.demo.surfaces import rgb
 
 SEQUENCES, FRAMES = 4, 5
 SIZE = (1280, 720)
 _PAINTS = ((160, 30, 34), (214, 216, 220), (40, 70, 120), (56, 60, 58), (196, 160, 60), (30, 34, 38), (96, 120, 110))
 _CLOTHES = ((178, 60, 52), (52, 84, 140), (220, 190, 90), (60, 120, 90), (90, 70, 120), (225, 225, 225), (60, 66, 80),
             (200, 120, 70), (110, 160, 190), (120, 30, 60))  # fmt: skip
-_START = datetime(2026, 11, 24, 8, 0)  # noqa: DTZ001  EXIF times are local
+_START = datetime(2026, 11, 24, 8, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,13 @@ def _sequence(number: int, plate: Callable[[np.random.Generator], NDArray[np.uin
     camera = Camera()
     empty = street(camera, number)
     cars, people = _cars(rng, plate), _people(rng)
-    light = np.float32((1.0, 0.99, 0.97)) * np.float32(rng.uniform(0.84, 1.04))
+    light = rgb((1.0, 0.99, 0.97)) * np.float32(rng.uniform(0.84, 1.04))
     for frame in range(FRAMES):
         canvas = empty.copy()
         moved = [replace(c, ahead=c.ahead + (-0.9 if c.front else 0.5) * frame) for c in cars]
         walked = [replace(p, ahead=p.ahead - 0.45 * frame, right=p.right + 0.06 * frame) for p in people]
-        for thing in sorted([*moved, *walked], key=lambda t: -t.ahead):
+        things: list[Car | Passer] = [*moved, *walked]
+        for thing in sorted(things, key=lambda t: -t.ahead):
             thing.draw(canvas, camera)
         yield _expose(canvas * light, rng)
 
@@ -116,7 +118,7 @@ def _cars(rng: np.random.Generator, plate: Callable[[np.random.Generator], NDArr
 
 def _people(rng: np.random.Generator) -> list[Passer]:
     who = rng.permutation(PERSONS)
-    clothes: Sequence[int] = rng.permutation(len(_CLOTHES))
+    clothes = rng.permutation(len(_CLOTHES))
 
     def passer(number: int, right: float, ahead: float) -> Passer:
         look = person(int(who[number]), _CLOTHES[clothes[number]], _CLOTHES[clothes[number + 4]])
@@ -133,9 +135,9 @@ def _people(rng: np.random.Generator) -> list[Passer]:
 
 def _expose(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The canvas as a camera's frame of `SIZE`: lens and sensor."""
-    frame = cv2.resize(canvas, SIZE, interpolation=cv2.INTER_AREA)
-    frame += rng.normal(0, 2.2, frame.shape).astype(np.float32)
-    return frame.clip(0, 255).astype(np.uint8)
+    frame = np.asarray(cv2.resize(canvas, SIZE, interpolation=cv2.INTER_AREA))
+    noise = rng.standard_normal(frame.shape, np.float32)
+    return (frame + 2.2 * noise).clip(0, 255).astype(np.uint8)
 
 
 def _encode(frame: NDArray[np.uint8], taken: datetime, suffix: str) -> bytes:

@@ -1,5 +1,7 @@
 """A street to stand in: sky, two rows of houses, pavements and a road, in one perspective."""
 
+import itertools
+
 import numpy as np
 
 from deid_udf.demo import surfaces
@@ -26,7 +28,7 @@ def street(camera: Camera, seed: int) -> Canvas:
 def _ground(canvas: Canvas, camera: Camera, rng: np.random.Generator) -> None:
     """Road and pavements in stretches: one homography over 70 metres would leave no detail in front."""
     marks = (_NEAR, 6.0, 18.0, _FAR)
-    for start, far in zip(marks, marks[1:], strict=False):
+    for start, far in itertools.pairwise(marks):
         near = 0.98 * start  # overlapping: no seam between two smooth edges
         length = min(far - near, 30.0)
         camera.hang(canvas, surfaces.asphalt(rng, length, 2 * ROAD), _flat(-ROAD, ROAD, near, far))
@@ -48,7 +50,7 @@ def _house_row(canvas: Canvas, camera: Camera, rng: np.random.Generator, haze: t
     edges = [_FAR]
     while edges[-1] > _NEAR:
         edges.append(max(edges[-1] - float(rng.uniform(7, 12)), _NEAR))
-    for far, near in zip(edges, edges[1:], strict=False):
+    for far, near in itertools.pairwise(edges):
         _hang_house(canvas, camera, rng, ((-WALL, near), (-WALL, far)), haze)
         _hang_house(canvas, camera, rng, ((WALL, far), (WALL, near)), haze)
 
@@ -65,6 +67,6 @@ def _hang_house(
     front = surfaces.house(rng, max(float(np.hypot(x1 - x0, z1 - z0)), 3.0), floors)
     pale = min(0.6, (z0 + z1) / 2 / 120)
     light = 0.8 if x0 == x1 == WALL else 1.0  # one side lies in shade
-    front = front * light * (1 - pale) + np.float32(haze) * pale
+    seen = front * light * (1 - pale) + surfaces.rgb(haze) * pale
     top = 3.2 * floors
-    camera.hang(canvas, front, [(x0, top, z0), (x1, top, z1), (x1, 0, z1), (x0, 0, z0)])
+    camera.hang(canvas, seen.astype(np.float32), [(x0, top, z0), (x1, top, z1), (x1, 0, z1), (x0, 0, z0)])
