@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946; the Lite variant has ReLU6 and no squeeze-and-excitation) as a feature extractor.
+"""EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946) as a feature extractor: ReLU6, no squeeze-and-excitation.
 
-Batch norms are folded into the convolutions: with a few pictures a batch they would stay frozen anyway, and a folded network is
-the faster one.
+Batch norms are folded into the convolutions: with a few pictures a batch they would stay frozen anyway, and a folded
+network is the faster one.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ STAGES = (
 
 
 class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding for even sizes: a stride of 2 pads one pixel less on the left and top."""
+    """Convolution with TensorFlow's "same" padding of even sizes: at stride 2, one pixel less on the left and top."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride, 0 if stride == 2 else kernel // 2, groups=groups)
@@ -66,8 +66,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs, h, w) → (n, outputs, h/stride, w/stride)."""
         y = F.relu6(self.expand(x)) if self.expand is not None else x
-        y = self.project(F.relu6(self.depthwise(y)))
-        return x + y if self.residual else y
+        y = F.relu6(self.depthwise(y))
+        y = self.project(y)
+        return torch.add(x, y) if self.residual else y
 
 
 class EfficientNetLite0(nn.Module):

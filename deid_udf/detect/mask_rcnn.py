@@ -2,18 +2,18 @@
 
 * `mask_rcnn_lite`: EfficientNet-Lite0, a feature pyramid of 64 channels and light heads, made for CPUs, trained by
   `jobs/train_detector.py` on faces and plates; its weights ship with the project.
-* `mask_rcnn_resnet50`: torchvision's `maskrcnn_resnet50_fpn_v2` with the user's weights (safetensors), for GPU clusters.
+* `mask_rcnn_resnet50`: torchvision's `maskrcnn_resnet50_fpn_v2` with the user's weights (safetensors), for GPUs.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn_v2
@@ -22,8 +22,9 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
+from deid_udf import models
 from deid_udf.detect.efficientnet_lite import DEVIATION, MEAN, WIDTHS, EfficientNetLite0
-from deid_udf.detect.region import Frame, Kind, Region
+from deid_udf.detect.region import Box, Frame, Kind, Region
 from deid_udf.errors import ModelError
 
 KINDS: tuple[Kind, ...] = ("face", "plate")  # label 0 is the background (Eq. 7), label i is KINDS[i - 1]
@@ -36,7 +37,6 @@ ANCHOR_SIDES = (
     (140, 220),
 )  # √area in pixels, by level: a plate of 10 px is 20, of 40 px 80
 ANCHOR_RATIOS = (0.25, 0.5, 1.2)  # height / width: one-line plates, two-line plates, faces
-STRIDE = 32  # sides of what the network sees are multiples of it
 
 
 class Pyramid(nn.Module):
@@ -57,7 +57,7 @@ class Pyramid(nn.Module):
 def lite() -> MaskRCNN:
     """The small network, untrained: about 5 M parameters.
 
-    It takes a list of RGB float tensors (3, h, w) in [0, 1], sides multiples of `STRIDE`, and never resizes them.
+    It takes a list of RGB float tensors (3, h, w) in [0, 1], pads them to multiples of 32 and never resizes them.
     """
     return MaskRCNN(
         Pyramid(),
@@ -85,22 +85,14 @@ def resnet50() -> MaskRCNN:
     return maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=len(KINDS) + 1, _skip_resize=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Input:
-    """A frame as the network sees it, and its scale: network pixels = scale · frame pixels."""
-
-    pixels: Tensor  # float32 (3, h, w) in [0, 1], sides multiples of STRIDE
-    scale: float
-
-
 class MaskRcnn:
-    """The detector protocol over either network: frames → regions with masks.
+    """The detector protocol over either network: frames → regions with masks, and for plates with corners.
 
     Args:
         name: registry name, written to each region.
-        network: from `lite` or `resnet50`, with its weights.
-        device: torch device.
-        floor: scores below it are dropped before any mask is made (the paper's δ, Eq. 7, is the policy's).
+        network: opens the network, with its weights, on `device`.
+        device: "cpu" or "cuda:N".
+        floor: lowest score that is reported, and gets a mask (the paper's δ, Eq. 7, is the policy's threshold).
         long_side: larger frames are shrunk to it, smaller ones are enlarged up to `enlarge` times towards it.
         enlarge: see `long_side`.
         batch: frames a forward pass.
@@ -111,94 +103,105 @@ class MaskRcnn:
     def __init__(
         self,
         name: str,
-        network: MaskRCNN,
-        device: str = "cpu",
+        network: Callable[[], MaskRCNN],
+        device: str,
+        floor: float,
         *,
-        floor: float = 0.05,
         long_side: int = 1280,
         enlarge: float = 1.5,
         batch: int = 4,
     ) -> None:
-        self.name, self.device = name, torch.device(device)
-        self.network = network.eval().to(self.device, memory_format=torch.channels_last)
-        self.network.roi_heads.score_thresh = floor
-        self.long_side, self.enlarge, self.batch = long_side, enlarge, batch
-        self._half = self.device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        self.name, self._network, self._device, self._floor = name, network, torch.device(device), floor
+        self._long_side, self._enlarge, self._batch = long_side, enlarge, batch
+        self._half = self._device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> list[list[Region]]:
         """Regions of each frame, any sizes; boxes and masks in the frame's own pixels."""
         regions = []
-        for start in range(0, len(frames), self.batch):
-            chunk = frames[start : start + self.batch]
-            inputs = [self._input(frame) for frame in chunk]
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-                outputs = self._forward([i.pixels for i in inputs])
-            for frame, network_input, output in zip(chunk, inputs, outputs, strict=True):
-                regions.append(self._regions(output, network_input.scale, frame.shape[:2]))
+        for start in range(0, len(frames), self._batch):
+            pixels, scales = zip(*map(self._input, frames[start : start + self._batch]), strict=True)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+                outputs = self._forward(list(pixels))
+            regions += [self._regions(output, scale) for output, scale in zip(outputs, scales, strict=True)]
         return regions
 
-    def _input(self, frame: Frame) -> _Input:
+    def _input(self, frame: Frame) -> tuple[Tensor, float]:
+        """What the network sees, float32 (3, h, w) in [0, 1], and the factor from frame pixels to its pixels."""
         height, width = frame.shape[:2]
-        scale = min(self.long_side / max(height, width), self.enlarge)
+        scale = min(self._long_side / max(height, width), self._enlarge)
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        shrunk = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        right, bottom = -size[0] % STRIDE, -size[1] % STRIDE
-        padded = cv2.copyMakeBorder(shrunk, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=(127, 127, 127))
-        return _Input(torch.from_numpy(padded).to(self.device).permute(2, 0, 1).float() / 255, scale)
+        resized = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        return torch.from_numpy(resized).to(self._device).permute(2, 0, 1).float() / 255, scale
 
     def _forward(self, pixels: list[Tensor]) -> list[dict[str, Tensor]]:
-        """torchvision's own forward pass, but masks stay 28×28 a region: pasting them into whole frames would cost more than the network."""
-        images, _ = self.network.transform(pixels)
-        features = self.network.backbone(images.tensors.contiguous(memory_format=torch.channels_last))
-        proposals, _ = self.network.rpn(images, features)
+        """torchvision's forward pass, but masks stay 28×28: each in a whole frame would cost more than the network."""
+        network = self._network()
+        network.roi_heads.score_thresh = self._floor
+        images, _ = network.transform(pixels)
+        features = network.backbone(images.tensors.contiguous(memory_format=torch.channels_last))
+        proposals, _ = network.rpn(images, features)
         outputs: list[dict[str, Tensor]]
-        outputs, _ = self.network.roi_heads(features, proposals, images.image_sizes)
+        outputs, _ = network.roi_heads(features, proposals, images.image_sizes)
         return outputs
 
-    def _regions(self, output: dict[str, Tensor], scale: float, size: tuple[int, int]) -> list[Region]:
-        boxes = (output["boxes"].float() / scale).cpu().numpy()
+    def _regions(self, output: dict[str, Tensor], scale: float) -> list[Region]:
+        boxes = (output["boxes"].float() / scale).tolist()
         masks = output["masks"][:, 0].float().cpu().numpy()  # (n, 28, 28), probability of the region's own class
-        scores, labels = output["scores"].float().tolist(), output["labels"].tolist()
         regions = []
-        for box, mask, score, label in zip(boxes, masks, scores, labels, strict=True):
-            x0, y0, x1, y1 = (float(v) for v in box)
-            regions.append(
-                Region(KINDS[label - 1], score, (x0, y0, x1, y1), self.name, mask=box_mask(mask, (x0, y0, x1, y1)))
-            )
+        for box, mask, score, label in zip(
+            boxes, masks, output["scores"].tolist(), output["labels"].tolist(), strict=True
+        ):
+            kind, inside = KINDS[label - 1], stretched(mask, box)
+            corners = corners_of(inside, box) if kind == "plate" else None
+            regions.append(Region(kind, score, tuple(box), self.name, corners, mask=inside))
         return regions
 
 
-def box_mask(mask: NDArray[np.float32], box: tuple[float, float, float, float]) -> NDArray[np.bool_]:
+def stretched(mask: NDArray[np.float32], box: Box) -> NDArray[np.bool_]:
     """A region's mask (28, 28) in [0, 1], stretched over `box` → bool (h, w) over the box's integer hull, at a half."""
     x0, y0, x1, y1 = box
     left, top = np.floor(x0), np.floor(y0)
-    width, height = max(int(np.ceil(x1) - left), 1), max(int(np.ceil(y1) - top), 1)
-    scale_x, scale_y = (x1 - x0) / mask.shape[1], (y1 - y0) / mask.shape[0]
-    to_hull = np.array(
-        [(scale_x, 0, x0 - left + (scale_x - 1) / 2), (0, scale_y, y0 - top + (scale_y - 1) / 2)], np.float32
-    )
-    return np.asarray(cv2.warpAffine(mask, to_hull, (width, height), borderMode=cv2.BORDER_REPLICATE) >= 0.5)
+    size = max(int(np.ceil(x1) - left), 1), max(int(np.ceil(y1) - top), 1)
+    sx, sy = (x1 - x0) / mask.shape[1], (y1 - y0) / mask.shape[0]
+    to_hull = np.array([(sx, 0, x0 - left + (sx - 1) / 2), (0, sy, y0 - top + (sy - 1) / 2)], np.float32)
+    return np.asarray(cv2.warpAffine(mask, to_hull, size, borderMode=cv2.BORDER_REPLICATE) >= 0.5)
 
 
-def load_lite(file: Path, device: str) -> MaskRcnn:
-    """The shipped small detector from its safetensors file (`models.opened("mask_rcnn_lite", device, load_lite)`).
-
-    Raises:
-        ModelError: the file's tensors are not this network's.
-    """
-    return MaskRcnn("mask_rcnn_lite", _with_weights(lite(), file), device)
-
-
-def load_resnet50(file: Path, device: str) -> MaskRcnn:
-    """The user's Mask R-CNN R50-FPN v2 over `KINDS`, from safetensors; frames are shrunk to 1333 pixels as in its training."""
-    return MaskRcnn("mask_rcnn_resnet50", _with_weights(resnet50(), file), device, long_side=1333)
+def corners_of(mask: NDArray[np.bool_], box: Box) -> NDArray[np.float32] | None:
+    """The least rectangle around a plate's mask: float32 (4, 2), clockwise from top left, or None."""
+    if not mask.any():
+        return None
+    points = np.argwhere(mask)[:, ::-1].astype(np.float32)
+    quad = cv2.boxPoints(cv2.minAreaRect(points)) + np.floor(np.array(box[:2]))
+    first = int(np.argmin(quad.sum(1)))  # boxPoints goes clockwise in image coordinates
+    return np.asarray(np.roll(quad, -first, axis=0), np.float32)
 
 
-def _with_weights(network: MaskRCNN, file: Path) -> MaskRCNN:
-    state = {name: value.float() for name, value in load_file(file).items()}
+def mask_rcnn_lite(device: str, floor: float) -> MaskRcnn:
+    """The small detector, its shipped weights opened on first use, once a process."""
+    return MaskRcnn("mask_rcnn_lite", lambda: models.opened("mask_rcnn_lite", device, load_lite), device, floor)
+
+
+def mask_rcnn_resnet50(device: str, floor: float) -> MaskRcnn:
+    """The large detector with the user's weights of `KINDS`; frames are shrunk to 1333 pixels as in its training."""
+    name = "mask_rcnn_resnet50"
+    return MaskRcnn(name, lambda: models.opened(name, device, load_resnet50), device, floor, long_side=1333)
+
+
+def load_lite(file: Path, device: str) -> MaskRCNN:
+    """`lite` with the weights of a safetensors file, ready to detect; `ModelError` if they are another's."""
+    return _with_weights(lite(), file, device)
+
+
+def load_resnet50(file: Path, device: str) -> MaskRCNN:
+    """`resnet50` with the weights of a safetensors file, ready to detect; `ModelError` if they are another's."""
+    return _with_weights(resnet50(), file, device)
+
+
+def _with_weights(network: MaskRCNN, file: Path, device: str) -> MaskRCNN:
     try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
+        network.load_state_dict({name: value.float() for name, value in load_file(file).items()})
+    except (RuntimeError, SafetensorError) as error:
         raise ModelError(f"{file.name} does not hold the weights of this Mask R-CNN: {error}") from error
-    return network
+    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)

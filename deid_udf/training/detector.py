@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision.models.detection import MaskRCNN
 
@@ -140,7 +140,7 @@ class DetectorTraining:
 
     def recall(self, threshold: float = 0.3) -> dict[str, float]:
         """Recall and false boxes a frame of the averaged network on the validation frames, at IoU 0.3."""
-        detector = MaskRcnn("mask_rcnn_lite", self.average.network, str(self.device), floor=threshold)
+        detector = MaskRcnn("mask_rcnn_lite", lambda: self.average.network, str(self.device), threshold)
         values = {}
         for name, pictures in self.validation.items():
             matches = matched(detector, pictures)
@@ -171,9 +171,11 @@ class _Batches:
         self._data, self._size, self._workers = data, size, workers
         self._next: int | None = None
 
-    def at(self, number: int):  # type: ignore[no-untyped-def]
+    def at(self, number: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+        """Images and targets of batch `number`."""
         if number != self._next:
             rest = Subset(self._data, range(number * self._size, len(self._data)))
             self._stream = iter(DataLoader(rest, self._size, collate_fn=collate, num_workers=self._workers))
         self._next = number + 1
-        return next(self._stream)
+        images, targets = next(self._stream)
+        return images, targets

@@ -26,6 +26,6 @@ class Average(nn.Module, Generic[Network]):
     def update(self, network: Network, decay: float) -> None:
         """average ← decay · average + (1 − decay) · network; buffers are copied."""
         for ours, theirs in zip(self.network.parameters(), network.parameters(), strict=True):
-            ours.lerp_(theirs, 1 - decay)
-        for ours, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
-            ours.copy_(theirs)
+            ours.data.lerp_(theirs.data, 1 - decay)
+        for ours_fixed, theirs_fixed in zip(self.network.buffers(), network.buffers(), strict=True):
+            ours_fixed.copy_(theirs_fixed)

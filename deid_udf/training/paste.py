@@ -11,7 +11,15 @@ from deid_udf.training.pictures import Outline
 def perspective(
     width: float, height: float, target: float, random: np.random.Generator, *, yaw: float, roll: float
 ) -> NDArray[np.float32]:
-    """Homography, float32 (3, 3), that makes a flat patch `target` pixels high, turned by up to `yaw` and `roll` radians, at the origin."""
+    """Homography (3, 3) that puts a flat patch, `target` pixels high and turned in space, at the origin.
+
+    Args:
+        width, height: of the patch in its own pixels.
+        target: height in pixels after the turn, but for foreshortening.
+        random: draws the turn.
+        yaw: greatest turn to the side, in radians.
+        roll: twice the standard deviation of the rotation in the plane, in radians.
+    """
     turn, tilt, spin = random.uniform(-yaw, yaw), random.uniform(-yaw, yaw) * 0.4, random.normal(0, roll / 2)
     x, y = np.array([-1, 1, 1, -1]) * width / height / 2, np.array([-1, -1, 1, 1]) / 2
     depth = 4 + x * np.sin(turn) + y * np.sin(tilt)  # seen from four patch heights away
@@ -45,18 +53,18 @@ def paste(
     reduction = np.sqrt(max(cv2.contourArea(quad), 1) / (patch.shape[0] * patch.shape[1]))
     small = cv2.GaussianBlur(patch, (0, 0), 0.5 / reduction) if reduction < 1 else patch  # no aliasing when shrunk
     size = int(x1 - x0), int(y1 - y0)
-    warped = cv2.warpPerspective(small, shift, size, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    alpha = np.zeros(patch.shape[:2], np.float32)
-    cv2.fillPoly(alpha, [mask.astype(np.int32)], 1.0)
-    alpha = cv2.warpPerspective(alpha, shift, size)
+    warped = cv2.warpPerspective(small.astype(np.float32), shift, size, borderMode=cv2.BORDER_REPLICATE)
+    inside = np.zeros(patch.shape[:2], np.float32)
+    cv2.fillPoly(inside, [mask.astype(np.int32)], 1.0)
     blur = random.uniform(0.3, 1.2)
-    warped, alpha = cv2.GaussianBlur(warped, (0, 0), blur), cv2.GaussianBlur(alpha, (0, 0), blur)[..., None]
+    alpha = cv2.GaussianBlur(cv2.warpPerspective(inside, shift, size), (0, 0), blur)[..., None]
+    warped = cv2.GaussianBlur(warped, (0, 0), blur)
     place = frame[y0:y1, x0:x1]
     light = (place.mean() + 30) / (warped.mean() + 30)
-    warped *= light ** random.uniform(0.2, 0.9)
-    frame[y0:y1, x0:x1] = np.clip(place * (1 - alpha) + warped * alpha, 0, 255).astype(np.uint8)
+    lit = warped * light ** random.uniform(0.2, 0.9)
+    frame[y0:y1, x0:x1] = np.clip(place * (1 - alpha) + lit * alpha, 0, 255).astype(np.uint8)
 
 
 def moved(outline: Outline, homography: NDArray[np.float32]) -> Outline:
     """`outline` (n, 2) under `homography` (3, 3)."""
-    return cv2.perspectiveTransform(outline[None], homography)[0]
+    return np.asarray(cv2.perspectiveTransform(outline[None], homography)[0], np.float32)

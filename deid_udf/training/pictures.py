@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from deid_udf import models
 from deid_udf.detect.region import Box, Frame, Kind
+from deid_udf.errors import UsageError
 
 Outline = NDArray[np.float32]  # (n, 2) polygon in pixels
 _FOREHEAD = 0.35  # share of the brow-to-chin height that a face goes on above the brows
@@ -45,7 +46,12 @@ class Picture:
     def pixels(self) -> Frame:
         """Decoded RGB, uint8 (h, w, 3)."""
         data = self.source.read_bytes() if isinstance(self.source, Path) else self.source
-        return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if pixels is None:
+            raise UsageError(
+                f"training picture {self.source if isinstance(self.source, Path) else ''} cannot be decoded"
+            )
+        return np.asarray(pixels, np.uint8)
 
 
 def boxed_plates(folder: Path) -> list[Picture]:
@@ -71,7 +77,7 @@ def rotated_plates(folder: Path) -> list[Picture]:
 
 
 def halves(pictures: Sequence[Picture], block: int = 20) -> tuple[list[Picture], list[Picture]]:
-    """(training, validation): blocks of `block` pictures in turn, so that day and night are in both and few neighbours are split."""
+    """(training, validation): blocks of `block` pictures in turn: day and night in both, few neighbours split."""
     parts: tuple[list[Picture], list[Picture]] = ([], [])
     for i, picture in enumerate(pictures):
         parts[i // block % 2].append(picture)
@@ -91,7 +97,7 @@ class FaceOutliner:
         points = np.array([(p.x, p.y) for p in shape.parts()], np.float32)
         brows, chin = points[17:27], points[8]
         lifted = brows + _FOREHEAD * (brows.mean(0) - chin)
-        return cv2.convexHull(np.concatenate([points, lifted]))[:, 0]
+        return np.asarray(cv2.convexHull(np.concatenate([points, lifted]))[:, 0], np.float32)
 
     def find(self, image: Frame) -> list[Thing]:
         """Frontal faces of at least 80 px in `image`."""
@@ -109,7 +115,7 @@ def synthetic_people(archive: Path, outliner: FaceOutliner, side: int = 1024) ->
         for name in sorted(n for n in package.namelist() if n.endswith(_WHOLE_PHOTOS)):
             whole = Picture(package.read(name), ()).pixels()
             scale = side / max(whole.shape)
-            image = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
             if things := outliner.find(image):
                 data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
                 pictures.append(Picture(data, tuple(things)))

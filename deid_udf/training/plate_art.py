@@ -1,4 +1,4 @@
-"""Made-up licence plates of many looks, for pasting: colour, shape, border, band and text are random, no issuing authority's.
+"""Made-up licence plates for pasting: colour, shape, border, band and text are random, no issuing authority's.
 
 A detector must learn plates as a class, so these vary more than any country's; `plates/render.py` draws faithful ones.
 """

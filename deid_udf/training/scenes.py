@@ -1,4 +1,4 @@
-"""Training scenes for the detector: a crop of a labelled picture at a random scale, more objects pasted in, weather, and a camera's faults."""
+"""Training scenes for the detector: crops of labelled pictures, objects pasted in, weather, a camera's faults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,11 +79,11 @@ class Scenes(Dataset[Sample]):
         return self.length
 
     def __getitem__(self, index: int) -> Sample:
-        """RGB float32 (3, side, side) in [0, 1], and torchvision's target: boxes (n, 4), labels (n,), masks uint8 (n, side, side)."""
+        """RGB float32 (3, side, side) in [0, 1], and its `target`."""
         random = np.random.default_rng((self.seed, index))
         torch.manual_seed(int(random.integers(2**62)))  # torchvision draws from the global generator
         source = self.sources[random.choice(len(self.sources), p=self._weights)]
-        frame, things = self._crop(source.pictures[random.integers(len(source.pictures))], random)
+        frame, things = self._crop(source.pictures[int(random.integers(len(source.pictures)))], random)
         for _ in range(random.integers(self.config.pasted_plates + 1)):
             self._paste_plate(frame, things, random)
         for _ in range(random.integers(self.config.pasted_faces + 1)):
@@ -96,7 +96,7 @@ class Scenes(Dataset[Sample]):
         return image, target(things, self.config.side)
 
     def _crop(self, picture: Picture, random: np.random.Generator) -> tuple[Frame, list[Thing]]:
-        """A square of `side`, mostly around one of the picture's objects, scaled so that this object has a drawn height."""
+        """A square of `side`, mostly around one of the picture's objects, which is scaled to a drawn height."""
         config, pixels = self.config, picture.pixels()
         height, width = pixels.shape[:2]
         if picture.things and random.random() < 0.85:
@@ -119,9 +119,9 @@ class Scenes(Dataset[Sample]):
             matrix = np.array([(-1, 0, config.side), (0, 1, 0), (0, 0, 1)]) @ matrix
         matrix = matrix.astype(np.float32)
         if scale < 0.7:
-            pixels = cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale)
+            pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale), np.uint8)  # no aliasing
         frame = cv2.warpAffine(pixels, matrix[:2], (config.side, config.side), borderValue=(114, 114, 114))
-        return frame, [Thing(t.kind, moved(t.outline, matrix)) for t in picture.things]
+        return np.asarray(frame, np.uint8), [Thing(t.kind, moved(t.outline, matrix)) for t in picture.things]
 
     def _paste_plate(self, frame: Frame, things: list[Thing], random: np.random.Generator) -> None:
         patch = draw_plate(random)
@@ -133,8 +133,8 @@ class Scenes(Dataset[Sample]):
         self._place(frame, things, Thing("plate", edge), patch, edge, homography, random)
 
     def _paste_face(self, frame: Frame, things: list[Thing], random: np.random.Generator) -> None:
-        """An aligned face: its outline is the label; what is pasted is the head around it, or the whole picture as a poster."""
-        patch = Picture(self.faces[random.integers(len(self.faces))], ()).pixels()
+        """An aligned face: its outline is the label; pasted is the head around it, or the whole picture as a poster."""
+        patch = Picture(self.faces[int(random.integers(len(self.faces)))], ()).pixels()
         side = patch.shape[0]
         face = self._outliner.outline(patch, (side * 0.22, side * 0.28, side * 0.78, side * 0.84))
         middle = face.mean(0)
@@ -169,7 +169,7 @@ class Scenes(Dataset[Sample]):
 
 
 def target(things: Sequence[Thing], side: int) -> dict[str, Tensor]:
-    """torchvision's target of what is visible in a square of `side` pixels."""
+    """torchvision's target of what is visible in a square: boxes (n, 4), labels (n,), masks uint8 (n, side, side)."""
     boxes, labels, masks = [], [], []
     for thing in things:
         x0, y0, x1, y1 = thing.box

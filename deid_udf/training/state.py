@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors: nested states of modules and optimisers by slash-joined keys, written atomically. No pickle."""
+"""Checkpoints as safetensors, no pickle: nested states by slash-joined keys, written atomically."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
