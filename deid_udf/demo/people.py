@@ -54,8 +54,9 @@ def _standing(photograph: int) -> Cutout:
     name = f"openpeople/data/curated/P{photograph:03d}/assets/studio_posture.jpg"
     with zipfile.ZipFile(models.path("openpeople")) as wheel:
         data = np.frombuffer(wheel.read(name), np.uint8)
-    full = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    photo = cv2.resize(full, (round(full.shape[1] * _HEIGHT / full.shape[0]), _HEIGHT), interpolation=cv2.INTER_AREA)
+    full = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
+    size = (round(full.shape[1] * _HEIGHT / full.shape[0]), _HEIGHT)
+    photo = np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA), np.uint8)
     alpha = _matte(photo)
     ys, xs = np.where(alpha > 0.5)
     inside = np.s_[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
@@ -63,8 +64,8 @@ def _standing(photograph: int) -> Cutout:
 
 
 def _matte(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Person against a plain studio wall: GrabCut at half the size, its edge softened at full size."""
-    small = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    """Person against a plain studio wall: GrabCut at less than half the size, its edge softened at full size."""
+    small = np.asarray(cv2.resize(photo, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA))
     height, width = small.shape[:2]
     wall = np.concatenate([small[:, : width // 6], small[:, -width // 6 :]], axis=1).mean(1, keepdims=True)
     labels = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
@@ -74,11 +75,13 @@ def _matte(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     legs = np.s_[round(0.68 * height) :]
     labels[legs][cv2.cvtColor(small[legs], cv2.COLOR_RGB2HSV)[..., 1] < 50] = cv2.GC_BGD
     cv2.setRNGSeed(0)
-    cv2.grabCut(small, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, labels, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     inside = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     trunk = np.s_[height // 5 : round(0.56 * height)]
     inside[trunk] = cv2.morphologyEx(inside[trunk], cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     _, parts, areas, _ = cv2.connectedComponentsWithStats(inside)
     body = (parts == 1 + areas[1:, cv2.CC_STAT_AREA].argmax()).astype(np.float32)
-    soft = cv2.GaussianBlur(cv2.resize(body, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR), (0, 0), 1.5)
-    return np.clip((soft - 0.45) * 2.5, 0, 1).astype(np.float32)
+    full = cv2.resize(body, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    soft = np.asarray(cv2.GaussianBlur(full, (0, 0), 1.8), np.float32)
+    matte: NDArray[np.float32] = np.clip((soft - 0.45) * 2.5, 0, 1)
+    return matte
