@@ -62,7 +62,7 @@ lint: setup ## ruff, mypy and the import rules; warnings are errors
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 # --- upkeep ---------------------------------------------------------------------------------------------------------
 
