@@ -1,7 +1,8 @@
 """Where a face lies: FFHQ alignment, similarities, and crops.
 
 The FFHQ square (Karras et al. 2019, appendix A) is the one canonical frame here: generated faces fill it, and originals
-are cut out along it. Coordinates in it run from 0 to 1, whatever the size of a crop in pixels.
+are cut out along it. Coordinates in it run from 0 to 1, whatever the size of a crop in pixels; frame coordinates are
+OpenCV's, whole numbers at the centres of pixels.
 """
 
 import cv2
@@ -38,7 +39,7 @@ def ffhq_square(five: Points) -> Similarity:
     left, right, _, mouth_left, mouth_right = five
     eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
     across, down = right - left, mouth - eyes
-    x = across + (down[1], -down[0])  # both agree on an upright frontal face
+    x = across + np.array((down[1], -down[0]))  # both agree on an upright frontal face
     x = x / max(np.hypot(*x), 1e-9) * max(np.hypot(*across) * 2.0, np.hypot(*down) * 1.8, 1e-6)  # half a side
     scale = 1 / (2 * x @ x)
     rotation = np.array([(x[0], x[1]), (-x[1], x[0])]) * scale
@@ -74,8 +75,7 @@ def length_scale(similarity: Similarity) -> float:
 def crop(frame: Frame, square: Similarity, size: int) -> Frame:
     """The content of an FFHQ square as uint8 (size, size, 3); what lies outside the frame mirrors its border."""
     matrix = square * size
-    matrix[:, 2] -= 0.5  # pixel centres
-    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5)
+    matrix[:, 2] -= 0.5  # OpenCV's pixel centres lie on whole numbers
     scale = length_scale(matrix)
     if scale < 0.5:  # shrink by area first: bilinear sampling alone would alias
         low, high = _bounds(square, frame.shape)
@@ -88,6 +88,11 @@ def crop(frame: Frame, square: Similarity, size: int) -> Frame:
         frame = np.asarray(small, np.uint8)
     options = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REFLECT_101}
     return np.asarray(cv2.warpAffine(frame, matrix, (size, size), **options), np.uint8)
+
+
+def content_to_square(size: int) -> Similarity:
+    """From the pixels of a crop (size, size) to the FFHQ square that it fills."""
+    return np.array([(1 / size, 0, 0.5 / size), (0, 1 / size, 0.5 / size)])
 
 
 def _bounds(square: Similarity, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

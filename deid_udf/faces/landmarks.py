@@ -11,15 +11,25 @@ from typing import Any, Literal
 
 import dlib
 import numpy as np
-from numpy.typing import NDArray
 
 from deid_udf import models
 from deid_udf.detect.region import Frame, Region
-from deid_udf.faces.align import Points, Similarity, apply, crop, ffhq_square, five_of_68, five_of_box, inverse
+from deid_udf.faces.align import (
+    Points,
+    Similarity,
+    apply,
+    content_to_square,
+    crop,
+    ffhq_square,
+    five_of_68,
+    five_of_box,
+    inverse,
+)
 
 MODEL = "landmarks68"
 _SIZE = 256
-_RECTANGLE = dlib.rectangle(*(round(v * _SIZE) for v in (0.19, 0.285, 0.81, 0.905)))  # HOG's box in the FFHQ square (LFW)
+# The box that dlib's own detector would give in the FFHQ square: medians over LFW.
+_RECTANGLE = dlib.rectangle(*(round(v * _SIZE) for v in (0.19, 0.285, 0.81, 0.905)))
 _TOLERANCE = 0.12  # of the FFHQ square's side: how far points may lie from where a face's points lie
 
 
@@ -47,7 +57,7 @@ def landmarks_of_crops(crops: Sequence[Frame]) -> Points:
     """68 landmarks of faces that fill the FFHQ square: uint8 (s, s, 3) each → float64 (n, 68, 2) in the square."""
     found = np.empty((len(crops), 68, 2))
     for points, image in zip(found, crops, strict=True):
-        resized = image if image.shape[0] == _SIZE else crop(image, _to_unit(image), _SIZE)
+        resized = image if len(image) == _SIZE else crop(image, content_to_square(len(image)), _SIZE)
         points[:] = [(p.x, p.y) for p in _predictor()(np.ascontiguousarray(resized), _RECTANGLE).parts()]
     return (found + 0.5) / _SIZE
 
@@ -61,24 +71,20 @@ def _align(frame: Frame, region: Region) -> Alignment:
     for _ in range(2 if start.source == "points" else 3):  # each look is from a better cut-out
         points = apply(inverse(square), landmarks_of_crops([crop(frame, square, _SIZE)])[0])
         square = ffhq_square(five_of_68(points))
-    return Alignment("landmarks", square, points) if _plausible(points, square, start, region) else start
+    return Alignment("landmarks", square, points) if _plausible(points, start, region) else start
 
 
-def _plausible(points: Points, square: Similarity, start: Alignment, region: Region) -> bool:
+def _plausible(points: Points, start: Alignment, region: Region) -> bool:
     """Whether landmarks agree with what the detector saw; the predictor itself never says that it failed."""
     if not np.isfinite(points).all():
         return False
     five = five_of_68(points)
     if region.points is not None:
-        distance = np.linalg.norm(apply(start.square, five) - apply(start.square, region.points.astype(np.float64)), axis=1)
-        return bool(distance.mean() < _TOLERANCE)
+        seen = apply(start.square, region.points.astype(np.float64))
+        return bool(np.linalg.norm(apply(start.square, five) - seen, axis=1).mean() < _TOLERANCE)
     x0, y0, x1, y1 = region.box
     inside = (points >= (x0, y0)).all(1) & (points <= (x1, y1)).all(1)
     return bool(inside.mean() > 0.8 and np.ptp(points[:, 0]) > 0.4 * (x1 - x0))
-
-
-def _to_unit(image: NDArray[np.uint8]) -> Similarity:
-    return np.array([(1 / image.shape[1], 0, 0), (0, 1 / image.shape[0], 0)])
 
 
 def _predictor() -> Any:

@@ -1,19 +1,19 @@
 """The latent space that the mechanisms work in: whitened principal components of the style (docs/privacy.md §2).
 
-The mapping network ends in a leaky ReLU, which folds its output; undone, mapped samples are close to a Gaussian (Wulff and
-Torralba 2020). Their principal components, whitened, make v ~ N(0, I) under the prior, so that one unit of noise means
-the same in every coordinate. Everything after a release lives here too, and sees nothing but the release.
+The mapping network ends in a leaky ReLU, which folds its output; undone, mapped samples are close to a Gaussian (Wulff
+and Torralba 2020). Their principal components, whitened, make v ~ N(0, I) under the prior, so that one unit of noise
+means the same in every coordinate. What follows a release lives here too, and sees nothing but the release.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 Floats = NDArray[np.float64]
-_SLOPE = 0.2  # of the mapping network's leaky ReLU
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class LatentSpace:
     axes: Floats
     scale: Floats
     truncation: float = 1.0
+    slope: ClassVar[float] = 0.2  # of the mapping network's leaky ReLU
 
     @property
     def size(self) -> int:
@@ -39,13 +40,13 @@ class LatentSpace:
 
     def to_latent(self, style: NDArray[np.floating]) -> Floats:
         """Styles (n, d) → whitened v (n, d), N(0, I) under the prior."""
-        unfolded = np.where(style < 0, style / _SLOPE, style).astype(np.float64)
+        unfolded = np.where(style < 0, style / self.slope, style).astype(np.float64)
         return (unfolded - self.mean) @ self.axes.T / (self.scale * self.truncation)
 
     def from_latent(self, latent: Floats) -> NDArray[np.float32]:
         """Whitened v (n, d) → styles (n, d); the inverse of `to_latent`."""
         unfolded = (latent * (self.scale * self.truncation)) @ self.axes + self.mean
-        return np.where(unfolded < 0, unfolded * _SLOPE, unfolded).astype(np.float32)
+        return np.where(unfolded < 0, unfolded * self.slope, unfolded).astype(np.float32)
 
     def complete(self, first: Floats, fresh: Floats) -> Floats:
         """(n, k) leading coordinates and (n, d) prior draws → (n, d): the rest of each latent is the fresh draw's."""
@@ -54,7 +55,7 @@ class LatentSpace:
 
 def fit(styles: NDArray[np.floating], truncation: float = 1.0) -> LatentSpace:
     """Statistics of mapped prior samples, (n, d) with n well above d."""
-    unfolded = np.where(styles < 0, styles / _SLOPE, styles).astype(np.float64)
+    unfolded = np.where(styles < 0, styles / LatentSpace.slope, styles).astype(np.float64)
     mean = unfolded.mean(0)
     variances, axes = np.linalg.eigh(np.cov(unfolded, rowvar=False))
     order = np.argsort(variances)[::-1]
@@ -76,8 +77,8 @@ def load(path: Path, truncation: float) -> LatentSpace:
 def laplace_posterior(noisy: Floats, scale: float, fresh: Floats) -> Floats:
     """Back on the manifold after Laplace noise: a typical latent at every noise level, from the noisy one alone.
 
-    With v ~ N(0, 1) and Laplace noise of scale b (variance 2b²), the linear posterior mean is ρ·y with ρ = 1 / (1 + 2b²); it
-    has lost the variance 1 − ρ, which a fresh prior draw puts back. b → 0 returns the noisy value, b → ∞ the fresh draw.
+    With v ~ N(0, 1) and Laplace noise of scale b (variance 2b²), the linear posterior mean is ρ·y, ρ = 1 / (1 + 2b²); it
+    has lost the variance 1 − ρ, which a fresh prior draw puts back. b → 0 returns the noisy value, b → ∞ the draw.
 
     Args:
         noisy: (n, k) released coordinates.

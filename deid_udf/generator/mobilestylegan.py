@@ -1,8 +1,8 @@
-"""MobileStyleGAN (Belousov 2021, arXiv:2104.04767) as a torch network; weights from the constants of its published OpenVINO graph.
+"""MobileStyleGAN (Belousov 2021, arXiv:2104.04767) as a torch network, with the weights of its OpenVINO graph.
 
-A StyleGAN2 student: every convolution is depthwise then pointwise, modulated by the style; demodulation is folded into the weights;
-upsampling is an inverse Haar wavelet, which turns 4·c channels at one size into c channels at twice that size. Only its last block has
-an image head; `ImageHead` adds small ones inside the trunk (early exit), so that a face of 100 px does not cost one of 1024.
+A StyleGAN2 student: every convolution is depthwise then pointwise, modulated by the style; demodulation is folded into
+the weights; upsampling is an inverse Haar wavelet, which turns 4·c channels at one size into c channels at twice that
+size. Only its last block has an image head; `early_exit` adds small ones inside the trunk.
 """
 
 from pathlib import Path
@@ -37,25 +37,31 @@ class Mapping(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """Scale channels by the style, 3×3 depthwise, 1×1, fixed noise and bias, leaky ReLU.
+    """Channels scaled by the style, 3×3 depthwise, 1×1, fixed noise and bias, leaky ReLU.
 
     Args:
         inputs, outputs: channels.
-        size: side of the maps in pixels.
+        size: side of the maps in pixels, which has a fixed noise map; None has neither noise nor modulation of its own.
     """
 
-    def __init__(self, inputs: int, outputs: int, size: int) -> None:
+    def __init__(self, inputs: int, outputs: int, size: int | None = None) -> None:
         super().__init__()
-        self.modulation = nn.Linear(STYLE, inputs)
         self.depthwise = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
         self.pointwise = nn.Conv2d(inputs, outputs, 1)
-        self.noise = nn.Parameter(torch.empty(1, 1, size, size))
+        if size is not None:
+            self.modulation = nn.Linear(STYLE, inputs)
+            self.noise = nn.Parameter(torch.empty(1, 1, size, size))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """(n, inputs, s, s), (n, 512) → (n, outputs, s, s)."""
-        x = x * self.modulation(style)[:, :, None, None]
-        x = self.pointwise(self.depthwise(x)) + self.noise
-        return F.leaky_relu(x, _SLOPE, inplace=not torch.is_grad_enabled())
+        return self.convolve(x * self.modulation(style)[:, :, None, None], self.noise)
+
+    def convolve(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The convolutions on modulated features: (n, inputs, s, s) → (n, outputs, s, s)."""
+        x = self.pointwise(self.depthwise(x))
+        if noise is not None:
+            x = x + noise if torch.is_grad_enabled() else x.add_(noise)
+        return F.leaky_relu(x, _SLOPE, inplace=True)
 
 
 class Block(nn.Module):
@@ -92,18 +98,25 @@ class Synthesis(nn.Module):
         self.head_modulation = nn.Linear(STYLE, WIDTHS[-1])
         self.head = nn.Conv2d(WIDTHS[-1], 12, 1)
 
+    def start(self, style: Tensor) -> Tensor:
+        """(n, 512) → (n, 512, 4, 4)."""
+        x = self.constant * self.modulation(style)[:, :, None, None]
+        return F.leaky_relu(self.conv(x) + self.noise, _SLOPE)
+
     def trunk(self, style: Tensor, size: int) -> Tensor:
         """Feature maps that leave the block of `size`: (n, 512) → (n, WIDTHS of that block, size, size)."""
-        x = self.constant * self.modulation(style)[:, :, None, None]  # (n, 512, 4, 4)
-        x = F.leaky_relu(self.conv(x) + self.noise, _SLOPE)
+        x = self.start(style)
         for block in self.blocks[: SIZES.index(size) + 1]:
             x = block(x, style)
         return x
 
+    def finish(self, x: Tensor, style: Tensor) -> Tensor:
+        """Last features (n, 64, 512, 512) → RGB (n, 3, 1024, 1024), about [-1, 1]."""
+        return inverse_haar(self.head(x * self.head_modulation(style)[:, :, None, None]))
+
     def forward(self, style: Tensor) -> Tensor:
         """(n, 512) → RGB (n, 3, 1024, 1024), about [-1, 1]."""
-        x = self.trunk(style, SIZES[-1]) * self.head_modulation(style)[:, :, None, None]
-        return inverse_haar(self.head(x))  # (n, 12, 512, 512) → (n, 3, 1024, 1024)
+        return self.finish(self.trunk(style, SIZES[-1]), style)
 
 
 def inverse_haar(x: Tensor) -> Tensor:
@@ -143,11 +156,12 @@ def mapping_from_ir(xml: Path, weights: Path) -> Mapping:
 def synthesis_from_ir(xml: Path, weights: Path) -> Synthesis:
     """The synthesis network with the weights of its OpenVINO graph.
 
-    Three things are folded into the weights: the factor 1/√fan-in that the graph multiplies a modulation by, the 1/2 of the Haar
-    transform, and the order of its bands (whole bands in a row are read at memory speed).
+    Three things are folded into the weights: the factor 1/√fan-in that the graph multiplies a modulation by, the 1/2 of
+    the Haar transform, and the order of its bands (whole bands in a row are read at memory speed).
     """
     graph = Graph(xml, weights)
     state = {"constant": graph.constant("m.input.input")}
+    last = f"blocks.{len(SIZES) - 1}.conv2.pointwise"
 
     def modulation(target: str, source: str) -> str:
         """Copy one modulation; returns the name of the multiplication that applies it to the features."""
@@ -161,8 +175,8 @@ def synthesis_from_ir(xml: Path, weights: Path) -> Synthesis:
         return node
 
     def convolution(target: str, source: str, node: str) -> None:
-        """Copy the full or pointwise convolution `node`, its noise and bias; in whole bands where a Haar transform reads them."""
-        order = np.asarray if target.endswith("conv1.pointwise") or target == "blocks.6.conv2.pointwise" else _by_band
+        """Copy the full or pointwise convolution `node`, its noise and bias; by band where a Haar transform reads it."""
+        order = np.asarray if target in (*(f"blocks.{i}.conv1.pointwise" for i in range(7)), last) else _by_band
         state[f"{target}.weight"] = order(graph.operand(node))
         state[f"{target}.bias"] = order(graph.constant(f"{source}.bias").ravel())
         noise = target.removesuffix("pointwise").removesuffix("conv") + "noise"

@@ -14,7 +14,7 @@ from deid_udf.generator.base import Generator
 from deid_udf.generator.early_exit import load_heads
 from deid_udf.generator.latent import LatentSpace
 
-_EXITS = {64: 512, 128: 256, 256: 128}  # MobileStyleGAN's trunk channels at the sizes that have a head
+_EXITS = (64, 128, 256)  # sizes that have a head of their own
 _TRUNCATION = 0.8
 
 
@@ -40,8 +40,9 @@ class MobileStyleGan:
         self._mapping = mobilestylegan.mapping_from_ir(mapping_graph, mapping).to(device)
         self._device, self._dtype = device, dtype or _fast_dtype(device)
         layout = {"dtype": self._dtype, "device": device, "memory_format": torch.channels_last}
-        self._synthesis = mobilestylegan.synthesis_from_ir(graph, weights).to(**layout)
-        self._heads: nn.ModuleDict = load_heads(exits, _EXITS, self.style_dim).to(**layout)
+        synthesis = mobilestylegan.synthesis_from_ir(graph, weights)
+        self._heads: nn.ModuleDict = load_heads(exits, synthesis).to(**layout)
+        self._synthesis = synthesis.to(**layout)
 
     def map(self, z: Tensor) -> Tensor:
         """See `Generator.map`."""

@@ -1,0 +1,142 @@
+"""Step II's projection: an aligned face → the latent whose generated face is nearest (paper Alg. 3, Eq. 18–19).
+
+Four ways, of which the policy names one: `optimise` is the paper's, `encode` one pass of a small network, `hybrid` the
+encoder's answer refined by a few steps, and `mean` looks at nothing. Privacy does not depend on which.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from deid_udf import models, policy
+from deid_udf.detect.region import Frame
+from deid_udf.faces.encoder import SIZE, load_encoder
+from deid_udf.faces.perceptual import MODEL as VGG
+from deid_udf.faces.perceptual import PerceptualLoss, load_perceptual_loss
+from deid_udf.generator.base import Generator
+from deid_udf.generator.latent import Floats, LatentSpace
+from deid_udf.generator.registry import open_generator, open_latent_space
+
+ENCODER = "face_encoder"
+_OPTIMISED_SIZE = 128  # pixels at which faces are compared
+_BATCH = 8  # faces optimised together
+
+Projector = Callable[[Sequence[Frame]], Floats]
+"""uint8 (s, s, 3) RGB crops that fill the FFHQ square → whitened latents (n, d)."""
+
+
+def projector_models(projection: str) -> tuple[str, ...]:
+    """Registry names of the models that a projection opens beside the generator."""
+    return {"mean": (), "encode": (ENCODER,), "optimise": (VGG,), "hybrid": (ENCODER, VGG)}[projection]
+
+
+def open_projector(faces: policy.Faces, device: str) -> Projector:
+    """The projector that a policy names; its models open when it is first called."""
+    space = open_latent_space(faces.generator)
+    match faces.projection:
+        case "mean":
+            return partial(_mean, space=space)
+        case "encode":
+            return partial(encode, device=device)
+        case _:
+            start = partial(encode, device=device) if faces.projection == "hybrid" else partial(_mean, space=space)
+            return partial(_refine, start=start, faces=faces, device=device)
+
+
+def encode(crops: Sequence[Frame], *, device: str) -> Floats:
+    """One pass of the encoder."""
+    encoder = models.opened(ENCODER, device, load_encoder)
+    with torch.inference_mode():
+        return encoder(_to_tensor(crops, SIZE).to(device)).double().cpu().numpy()
+
+
+def optimise(
+    crops: Tensor,
+    *,
+    start: Floats,
+    generator: Generator,
+    space: LatentSpace,
+    loss: PerceptualLoss,
+    steps: int,
+    learning_rate: float = 0.1,
+    mse_weight: float = 1.0,
+    tolerance: float = 1e-3,
+    patience: int = 10,
+) -> tuple[Floats, NDArray[np.float32]]:
+    """Algorithm 3: min over v of L_percept(G(v), I) + λ/N · ‖G(v) − I‖², by Adam, for a batch.
+
+    Args:
+        crops: float32 (n, 3, s, s) in [-1, 1]; s is one of the generator's sizes.
+        start: (n, d) whitened latents to begin with.
+        generator, space: G and its whitened latent space.
+        loss: L_percept.
+        steps: most steps taken.
+        learning_rate: of Adam, in units of the prior's standard deviation; falls to a tenth along a cosine.
+        mse_weight: λ of Eq. 18.
+        tolerance, patience: converged once no face's best loss fell by this share within this many steps.
+
+    Returns:
+        The best latents (n, d) seen, and each face's loss there (n,).
+    """
+    latents = torch.tensor(start, dtype=torch.float32, device=crops.device, requires_grad=True)
+    to_style = _StyleMap(space, crops.device)
+    optimiser = torch.optim.Adam([latents], learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1), learning_rate / 10)
+    wanted = loss.features(crops)
+    best, lowest = latents.detach().clone(), torch.full((len(crops),), torch.inf, device=crops.device)
+    reference, since = lowest.clone(), 0
+    for step in range(steps + 1):
+        made = generator.synthesize(to_style(latents), crops.shape[-1])
+        losses = loss.distance(made, wanted) + mse_weight * (made - crops).square().mean((1, 2, 3))
+        better = losses.detach() < lowest
+        best[better], lowest[better] = latents.detach()[better], losses.detach()[better]
+        if bool((lowest < reference * (1 - tolerance)).any()):
+            reference, since = lowest.clone(), 0
+        else:
+            since += 1
+        if step == steps or since >= patience:
+            break
+        optimiser.zero_grad()
+        losses.sum().backward()
+        optimiser.step()
+        schedule.step()
+    return best.double().cpu().numpy(), lowest.cpu().numpy()
+
+
+class _StyleMap:
+    """`LatentSpace.from_latent`, differentiable."""
+
+    def __init__(self, space: LatentSpace, device: torch.device) -> None:
+        axes = space.axes * (space.scale * space.truncation)[:, None]
+        self._axes = torch.tensor(axes, dtype=torch.float32, device=device)
+        self._mean = torch.tensor(space.mean, dtype=torch.float32, device=device)
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        return F.leaky_relu(latents @ self._axes + self._mean, LatentSpace.slope)
+
+
+def _mean(crops: Sequence[Frame], *, space: LatentSpace) -> Floats:
+    return np.zeros((len(crops), space.size))
+
+
+def _refine(crops: Sequence[Frame], *, start: Projector, faces: policy.Faces, device: str) -> Floats:
+    generator, space = open_generator(faces.generator, device), open_latent_space(faces.generator)
+    loss = models.opened(VGG, device, load_perceptual_loss)
+    images, first = _to_tensor(crops, _OPTIMISED_SIZE).to(device), start(crops)
+    found = []
+    for part in (slice(i, i + _BATCH) for i in range(0, len(crops), _BATCH)):
+        options = {"generator": generator, "space": space, "loss": loss, "steps": faces.steps}
+        found.append(optimise(images[part], start=first[part], **options)[0])
+    return np.concatenate(found)
+
+
+def _to_tensor(crops: Sequence[Frame], size: int) -> Tensor:
+    """uint8 (s, s, 3) each → float32 (n, 3, size, size) in [-1, 1]."""
+    small = np.stack([cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA) for crop in crops])
+    return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1
