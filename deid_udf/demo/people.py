@@ -64,8 +64,8 @@ def _standing(photograph: int) -> Cutout:
 
 
 def _matte(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Person against a plain studio wall: GrabCut at less than half the size, its edge softened at full size."""
-    small = np.asarray(cv2.resize(photo, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA))
+    """Person against a plain studio wall: GrabCut at half the size, its edge softened at full size."""
+    small = np.asarray(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     height, width = small.shape[:2]
     wall = np.concatenate([small[:, : width // 6], small[:, -width // 6 :]], axis=1).mean(1, keepdims=True)
     labels = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
@@ -82,6 +82,6 @@ def _matte(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     _, parts, areas, _ = cv2.connectedComponentsWithStats(inside)
     body = (parts == 1 + areas[1:, cv2.CC_STAT_AREA].argmax()).astype(np.float32)
     full = cv2.resize(body, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    soft = np.asarray(cv2.GaussianBlur(full, (0, 0), 1.8), np.float32)
+    soft = np.asarray(cv2.GaussianBlur(full, (0, 0), 1.5), np.float32)
     matte: NDArray[np.float32] = np.clip((soft - 0.45) * 2.5, 0, 1)
     return matte

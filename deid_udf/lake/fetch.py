@@ -40,7 +40,8 @@ def fetch(uri: str, max_bytes: int | None = None) -> bytes:
     """
     parts = urlsplit(uri)
     if parts.scheme in ("s3", "s3a"):
-        return _from_bucket(parts.netloc, parts.path.lstrip("/"), max_bytes)
+        bucket, _, key = uri.partition("://")[2].partition("/")  # a key may hold "?" and "#"
+        return _from_bucket(bucket, key, max_bytes)
     if parts.scheme in ("file", ""):
         return _from_folder(Path(unquote(parts.path) if parts.scheme else uri), max_bytes)
     raise UsageError(f"{parts.scheme}: images are read from file: and s3a: URIs")

@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
-from deid_udf.errors import UsageError
-from deid_udf.lake.fetch import S3_SCHEMES, fetch, s3
+from deid_udf.errors import Quarantined, UsageError
+from deid_udf.lake.fetch import client, fetch
 from deid_udf.schema import RECORD
 
 _MADE_HERE = ("content_sha256", "image", "format", "width", "height")
@@ -89,7 +89,7 @@ def local_path(location: str) -> Path:
 
 
 def _in_bucket(location: str) -> bool:
-    return urlsplit(location).scheme in S3_SCHEMES
+    return urlsplit(location).scheme in ("s3", "s3a")
 
 
 def _list_folder(folder: Path) -> Iterator[tuple[str, str]]:
@@ -105,7 +105,7 @@ def _list_folder(folder: Path) -> Iterator[tuple[str, str]]:
 def _list_bucket(prefix: str) -> Iterator[tuple[str, str]]:
     bucket, _, path = prefix.split("://", 1)[1].partition("/")
     start = path.strip("/") + "/" if path.strip("/") else ""
-    pages = s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
+    pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
     try:
         for page in pages:
             for listed in page.get("Contents", ()):
@@ -123,7 +123,10 @@ def _visible(name: str) -> bool:
 
 def _read_csv(source: str) -> pa.Table:
     location = source if _in_bucket(source) else local_path(source).as_uri()
-    lines = csv.reader(io.StringIO(fetch(location).decode("utf-8-sig"), newline=""))
+    try:
+        lines = csv.reader(io.StringIO(fetch(location).decode("utf-8-sig"), newline=""))
+    except (Quarantined, UnicodeDecodeError) as error:
+        raise UsageError(f"{source} cannot be read: {error}") from None
     header = next(lines, [])
     taken = sorted(set(_MADE_HERE) & set(header))
     if taken:
@@ -134,16 +137,17 @@ def _read_csv(source: str) -> pa.Table:
     for line in lines:
         if not line:
             continue
+        where = f"{source}, line {lines.line_num}"
         if len(line) != len(header):
-            raise UsageError(f"{source}, line {lines.line_num}: {len(line)} fields under a header of {len(header)}")
+            raise UsageError(f"{where}: {len(line)} fields under a header of {len(header)}")
         row: dict[str, Any] = {name: value or None for name, value in zip(header, line, strict=True)}
         place = row.pop("path", None) or row.get("uri")
         if place is None:
-            raise UsageError(f"{source}, line {lines.line_num}: no {'path' if 'path' in header else 'uri'}")
-        row["uri"] = _beside(location, place)
+            raise UsageError(f"{where}: no {'path' if 'path' in header else 'uri'}")
+        row["uri"] = _beside(location, place, where)
         row["image_id"] = row.get("image_id") or place
         if row.get(_WHEN):
-            row[_WHEN] = _instant(row[_WHEN], f"{source}, line {lines.line_num}")
+            row[_WHEN] = _instant(row[_WHEN], where)
         rows.append(row)
     names = ["image_id", "uri", *(name for name in header if name not in ("image_id", "uri", "path"))]
     return pa.Table.from_pylist(rows, pa.schema([RECORD.field(n) if n == _WHEN else (n, pa.string()) for n in names]))
@@ -158,9 +162,12 @@ def _instant(text: str, where: str) -> datetime:
     return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
 
 
-def _beside(listing: str, place: str) -> str:
+def _beside(listing: str, place: str, where: str) -> str:
     """A URI as it stands, an absolute path as a URI, a relative one next to the CSV."""
-    if urlsplit(place).scheme in {*S3_SCHEMES, "file"}:
+    scheme, mark, _ = place.partition("://")
+    if mark and scheme not in ("file", "s3", "s3a"):
+        raise UsageError(f"{where}: images are read from file: and s3a: URIs, not from {scheme}:")
+    if mark:
         return place
     if Path(place).is_absolute():
         return Path(place).as_uri()
