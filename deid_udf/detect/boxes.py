@@ -39,6 +39,12 @@ def as_box(row: Boxes) -> Box:
     return x0, y0, x1, y1
 
 
+def box_corners(box: Box) -> NDArray[np.float32]:
+    """The box's corners, float32 (4, 2), clockwise from the top left."""
+    x0, y0, x1, y1 = box
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float32)
+
+
 def grown(box: Box, share: float) -> Box:
     """The box with `share` of each side added on both of its ends."""
     x0, y0, x1, y1 = box

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deid_udf.detect.boxes import as_box, grown, intersection, iou
+from deid_udf.detect.boxes import as_box, box_corners, grown, intersection, iou
 from deid_udf.detect.region import Detector, Frame, Region
 from deid_udf.detect.tiles import View, views
 from deid_udf.policy import Detection, DetectorChoice
@@ -18,7 +18,8 @@ class Found:
     """One private object.
 
     Attributes:
-        region: its box grown by the policy's margin; corners, points and mask as the detector gave them.
+        region: its box grown by the policy's margin; corners, points and mask as the detector gave them, and for a
+            plate without corners those of its box before it grew.
         review: the score is so low that a person should look.
     """
 
@@ -79,4 +80,5 @@ def merge(found: Sequence[Found], overlap: float) -> list[Found]:
 
 
 def _grow(region: Region, detection: Detection) -> Region:
-    return replace(region, box=grown(region.box, detection.grow.get(region.kind, 0.0)))
+    corners = box_corners(region.box) if region.kind == "plate" and region.corners is None else region.corners
+    return replace(region, box=grown(region.box, detection.grow.get(region.kind, 0.0)), corners=corners)

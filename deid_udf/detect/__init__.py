@@ -1,0 +1,1 @@
+"""Where faces and plates are: detectors behind one protocol, and the union of those that a policy names."""

@@ -1,0 +1,95 @@
+"""How a picture looks around a plate: light, cast, sharpness and noise, from pixels outside every private region."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deid_udf.detect.region import Frame
+
+_WHITE = 235.0  # a plate's white in a well exposed picture
+_EDGE = 40.0  # grey levels that a local contrast must span to count as an edge
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What a drawn plate is matched to.
+
+    Attributes:
+        gain: float32 (3,) factor on each colour channel.
+        slope: float32 (2,) relative change of light for each pixel to the right and down.
+        blur: standard deviation of the picture's blur in pixels.
+        noise: standard deviation of its noise in grey levels.
+    """
+
+    gain: NDArray[np.float32]
+    slope: NDArray[np.float32]
+    blur: float
+    noise: float
+
+
+NEUTRAL = Appearance(np.ones(3, np.float32), np.zeros(2, np.float32), 0.6, 1.0)
+
+
+def appearance(patch: Frame, outside: NDArray[np.bool_], scale: float = 1.0) -> Appearance:
+    """Estimate from the surroundings.
+
+    Args:
+        patch: uint8 (h, w, 3) RGB around a plate.
+        outside: bool (h, w), the pixels that may be looked at; nothing else of `patch` is used.
+        scale: pixels of the frame for each of `patch`.
+    """
+    if outside.sum() < 50:
+        return NEUTRAL
+    # What may not be seen is filled in before any filter, so that no window of a filter reaches it.
+    seen = np.where(outside[..., None], patch, np.median(patch[outside], axis=0).astype(np.uint8))
+    grey = seen.astype(np.float32) @ _GREY
+    inner = cv2.erode(outside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
+    return Appearance(
+        gain=_gain(patch[outside]),
+        slope=_slope(grey, outside) / np.float32(scale),
+        blur=_blur(grey, inner) * scale,
+        noise=_noise(grey, inner),
+    )
+
+
+def _gain(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Exposure from the bright end of the surroundings; cast from their mean, kept small since paint has colour."""
+    bright = np.percentile(pixels.astype(np.float32) @ _GREY, 92)
+    mean = pixels.astype(np.float32).mean(0) + 8
+    cast = np.clip((mean / mean.mean()) ** 0.25, 0.94, 1.06)
+    return np.asarray(np.clip(bright / _WHITE, 0.25, 1.0) * cast, np.float32)
+
+
+def _slope(grey: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Least-squares plane through the logarithm of the light, at most ±20 % over the patch."""
+    rows, columns = np.nonzero(outside)
+    step = max(1, len(rows) // 2000)
+    rows, columns = rows[::step], columns[::step]
+    design = np.stack([columns - columns.mean(), rows - rows.mean()], 1).astype(np.float32)
+    light = np.log(grey[rows, columns] + 16)
+    plane, *_ = np.linalg.lstsq(design, light - light.mean(), rcond=None)
+    limit = 0.2 / np.array([grey.shape[1], grey.shape[0]], np.float32)
+    return np.asarray(np.clip(plane, -limit, limit), np.float32)
+
+
+def _blur(grey: NDArray[np.float32], inner: NDArray[np.bool_]) -> float:
+    """From the sharpest edges: a step of height A under a blur σ has the slope A / (σ √(2π)) at its steepest."""
+    window = np.ones((7, 7), np.uint8)
+    height = cv2.dilate(grey, window) - cv2.erode(grey, window)
+    slope = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8))
+    steepest = cv2.dilate(slope, window)
+    edge = inner & (height > _EDGE) & (slope >= steepest)
+    if edge.sum() < 8:
+        return NEUTRAL.blur
+    sigma = height[edge] / np.maximum(steepest[edge], 1e-3) / np.sqrt(2 * np.pi)
+    return float(np.clip(np.percentile(sigma, 10), 0.5, 3.0))
+
+
+def _noise(grey: NDArray[np.float32], inner: NDArray[np.bool_]) -> float:
+    """Median absolute response of a Laplacian-of-Laplacian mask (Immerkær 1996), robust against edges."""
+    mask = np.array([(1, -2, 1), (-2, 4, -2), (1, -2, 1)], np.float32)
+    response = np.abs(cv2.filter2D(grey, cv2.CV_32F, mask)[inner])
+    return float(np.clip(np.median(response) / 0.6745 / 6, 0, 8)) if response.size else NEUTRAL.noise

@@ -1,0 +1,64 @@
+"""From what was read to a plate of some format: the text, the pattern it follows, and the format itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deid_udf.plates.formats import Pattern, PlateFormat
+from deid_udf.plates.lattice import Lattice, best
+
+_LARGEST_GAP = 1.0  # nats a symbol: half of what one symbol in seven costs that was not seen at all
+_COLOUR_WEIGHT = 0.02  # nats for each unit of chroma distance (CIELAB): blue to yellow is about 2
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One plate as read. The text is private: it goes to a mechanism and nowhere else."""
+
+    form: PlateFormat
+    pattern: Pattern
+    text: str
+
+
+def identify(
+    lattices: Sequence[Lattice], colour: NDArray[np.uint8], formats: Sequence[PlateFormat], fallback: PlateFormat
+) -> Identity | None:
+    """The best-fitting format and its text; `fallback` where no listed format fits; None where nothing does.
+
+    Args:
+        lattices: alternative readings of the plate.
+        colour: uint8 (3,) RGB, the plate's median: it tells formats apart that share their patterns.
+        formats: the policy's, preferred in order where they fit equally well.
+        fallback: tried when none of them fits.
+    """
+    fitting = [
+        (gap + _COLOUR_WEIGHT * _chroma_distance(colour, form.background), order, identity)
+        for order, form in enumerate(formats)
+        for gap, identity in [_best_of(lattices, form)]
+        if identity is not None and gap <= _LARGEST_GAP
+    ]
+    if fitting:
+        return min(fitting, key=lambda one: one[:2])[2]
+    gap, identity = _best_of(lattices, fallback)
+    return identity if gap + _COLOUR_WEIGHT * _chroma_distance(colour, fallback.background) <= _LARGEST_GAP else None
+
+
+def _best_of(lattices: Sequence[Lattice], form: PlateFormat) -> tuple[float, Identity | None]:
+    """The smallest gap over readings and patterns (the earlier pattern wins a tie), and what it reads."""
+    smallest, found = float("inf"), None
+    for pattern in form.expand():
+        for lattice in lattices:
+            fit = best(lattice, pattern)
+            if fit is not None and fit.gap < smallest:
+                smallest, found = fit.gap, Identity(form, form.narrow(pattern, fit.text), fit.text)
+    return smallest, found
+
+
+def _chroma_distance(colour: NDArray[np.uint8], background: str) -> float:
+    other = np.array([int(background[i : i + 2], 16) for i in (1, 3, 5)], np.uint8)
+    pair = np.stack([colour, other])[None].astype(np.float32) / 255
+    lab = cv2.cvtColor(pair, cv2.COLOR_RGB2LAB)[0]
+    return float(np.hypot(*(lab[0, 1:] - lab[1, 1:])))

@@ -1,0 +1,193 @@
+"""Plates: read, code, noise on the cycle, and a new plate drawn in the old one's place (§5.3.2, Fig. 6–7)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deid_udf.detect.region import Frame
+from deid_udf.errors import PolicyError
+from deid_udf.plates import code
+from deid_udf.plates.draw import draw_plate
+from deid_udf.plates.formats import Pattern, PlateFormat, load_format
+from deid_udf.plates.identify import Identity, identify
+from deid_udf.plates.memo import Draw, Memo
+from deid_udf.plates.quad import Quad, aspect_of, part, quad_of, stretched_to
+from deid_udf.plates.read import open_reader, read_plates
+from deid_udf.plates.render import Window, render, surroundings
+from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse
+from deid_udf.policy import Prior as PriorChoice
+from deid_udf.privacy import Mechanism, NoiseSource, Prior
+from deid_udf.protect import Replacement, Target
+from deid_udf.schema import Cause, Outcome
+
+_PRIOR = Prior("plate")
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What will stand on one new plate, and on whose account."""
+
+    form: PlateFormat
+    pattern: Pattern
+    text: str
+    mechanism: Mechanism
+    outcome: Outcome
+    cause: Cause
+    memo: bytes | None = None
+
+
+class PlateProtector:
+    """`deid_udf.protect.Protector` for licence plates.
+
+    Args:
+        policy: mechanism, reader, formats, memo and namespace.
+        noise: of the mechanism and of everything that is drawn from the prior.
+        device: "cpu" or "cuda:N".
+
+    Raises:
+        PolicyError: an unknown format, or a reserved namespace that one of the formats does not have.
+        ModelError: an unknown reader.
+    """
+
+    def __init__(self, policy: Plates, *, noise: NoiseSource, device: str) -> None:
+        assert isinstance(policy.mechanism, (RandomizedResponse, CyclicLaplace, PriorChoice)), policy.mechanism.name
+        self._policy = policy
+        self._choice = None if isinstance(policy.mechanism, PriorChoice) else policy.mechanism
+        self._noise = noise
+        self._formats = [load_format(name) for name in policy.formats]
+        self._fallback = load_format(policy.fallback)
+        self._reader = open_reader(policy.reader, device)
+        self._memo = Memo()
+        for form in {*self._formats, self._fallback}:
+            if policy.namespace == "reserved" and form.reserved is None:
+                raise PolicyError(
+                    f"plates.namespace: no reserved series is known for format {form.name!r}; use `issued`, or leave "
+                    f"that format out of plates.formats and plates.fallback"
+                )
+
+    @property
+    def cost(self) -> Fraction | None:
+        """That of the dearest pattern of any format; narrowing a pattern only makes it cheaper."""
+        if self._choice is None:
+            return Fraction(0)
+        forms = [*self._formats, self._fallback]
+        return max(code.mechanism(self._choice, p).worst_case for form in forms for p in form.expand())
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The reader, if plates are read at all."""
+        return () if self._choice is None else (self._reader.name,)
+
+    def replace(self, frames: Sequence[Frame], targets: Sequence[Target]) -> list[Replacement]:
+        """See `Protector`."""
+        quads = [quad_of(target.region) for target in targets]
+        outlines = [stretched_to(q, t.region.box) for q, t in zip(quads, targets, strict=True)]
+        hidden = _hidden(frames, targets, outlines)
+        contents = self._contents(frames, targets, quads)
+        seeds = self._noise.seeds([(*target.context, b"plate grain") for target in targets])
+        return [
+            _replacement(frames[t.frame], hidden[t.frame], quad, outline, content, seed)
+            for t, quad, outline, content, seed in zip(targets, quads, outlines, contents, seeds, strict=True)
+        ]
+
+    def _contents(self, frames: Sequence[Frame], targets: Sequence[Target], quads: Sequence[Quad]) -> list[_Content]:
+        """What each new plate says: the mechanism's output where there is one, else a draw from the prior."""
+        causes = [self._cause(target, quad) for target, quad in zip(targets, quads, strict=True)]
+        contents = [self._prior(target, cause) for target, cause in zip(targets, causes, strict=True)]
+        wanted = [i for i, cause in enumerate(causes) if cause is Cause.NONE]
+        places = [(targets[i].frame, quads[i]) for i in wanted]
+        for i, place, lattices in zip(wanted, places, read_plates(frames, places, self._reader), strict=True):
+            colour = _median_colour(frames[place[0]], place[1])
+            identity = identify(lattices, colour, self._formats, self._fallback)
+            contents[i] = (
+                self._prior(targets[i], Cause.UNREADABLE) if identity is None else self._noisy(targets[i], identity)
+            )
+        return contents
+
+    def _cause(self, target: Target, quad: Quad) -> Cause:
+        """Why a plate is not even read, or `NONE`."""
+        if _height(quad) < self._policy.min_size:
+            return Cause.TOO_SMALL
+        if self._choice is None:
+            return Cause.POLICY
+        return Cause.NONE if target.spend else Cause.OVER_ALLOWANCE
+
+    def _noisy(self, target: Target, identity: Identity) -> _Content:
+        """The mechanism on one plate's code. The same code in the same scope keeps its draw."""
+        assert self._choice is not None
+        form, pattern = identity.form, identity.pattern
+        mechanism = code.mechanism(self._choice, pattern)
+        key = (target.scope, form.name, pattern, identity.text)
+        draw = None if target.scope is None else self._memo.get(key)
+        if draw is None:
+            values = np.array([code.encode(identity.text, pattern)], np.int64)
+            context = (b"plate", form.name.encode(), *(target.context if target.scope is None else target.scope))
+            (noisy,) = mechanism.release(values, noise=self._noise, contexts=[context])
+            draw = Draw(self._shown(code.decode(noisy.tolist(), pattern), form))
+            if target.scope is not None:
+                self._memo.put(key, draw)
+        memo = None if target.scope is None else draw.token
+        return _Content(form, pattern, draw.text, mechanism, Outcome.REPLACED, Cause.NONE, memo)
+
+    def _prior(self, target: Target, cause: Cause) -> _Content:
+        """A plate of the first format's first pattern, every symbol uniform: independent of the object."""
+        form = self._formats[0]
+        pattern = form.expand()[0]
+        if cause is Cause.TOO_SMALL:
+            return _Content(form, pattern, "", _PRIOR, Outcome.PRIOR, cause)
+        (seed,) = self._noise.seeds([(*target.context, b"plate prior")])
+        drawn = np.random.default_rng(seed).integers(0, pattern.moduli).tolist()
+        return _Content(form, pattern, self._shown(code.decode(drawn, pattern), form), _PRIOR, Outcome.PRIOR, cause)
+
+    def _shown(self, text: str, form: PlateFormat) -> str:
+        return code.reserve(text, form) if self._policy.namespace == "reserved" else text
+
+
+def _replacement(
+    frame: Frame, hidden: NDArray[np.bool_], quad: Quad, outline: Quad, content: _Content, seed: NDArray[np.uint8]
+) -> Replacement:
+    plate_quad = ((quad + outline) / 2).astype(np.float32)
+    window = Window.around(outline)
+    backdrop, look = surroundings(frame, hidden, window)
+    plate = draw_plate(content.form, content.form.layout(aspect_of(plate_quad)), content.pattern, content.text)
+    return Replacement(
+        content=render(plate, plate_quad, backdrop, window, look, np.random.default_rng(seed)),
+        matrix=np.array([[1, 0, window.x], [0, 1, window.y], [0, 0, 1]], np.float64),
+        outline=outline,
+        blend="paste",
+        outcome=content.outcome,
+        cause=content.cause,
+        mechanism=content.mechanism,
+        public=("format",) if content.outcome is Outcome.REPLACED else (),
+        memo=content.memo,
+    )
+
+
+def _hidden(
+    frames: Sequence[Frame], targets: Sequence[Target], outlines: Sequence[Quad]
+) -> dict[int, NDArray[np.bool_]]:
+    """For each frame with targets, the pixels of their outlines and boxes: nothing there may colour a new plate."""
+    masks: dict[int, NDArray[np.uint8]] = {}
+    for target, outline in zip(targets, outlines, strict=True):
+        mask = masks.setdefault(target.frame, np.zeros(frames[target.frame].shape[:2], np.uint8))
+        cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1)
+        cv2.polylines(mask, [np.round(outline).astype(np.int32)], isClosed=True, color=1, thickness=3)
+    return {frame: mask.astype(bool) for frame, mask in masks.items()}
+
+
+def _height(quad: Quad) -> float:
+    _, right, _, left = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
+    return float((right + left) / 2)
+
+
+def _median_colour(frame: Frame, quad: Quad) -> NDArray[np.uint8]:
+    """The plate's own colour, which is mostly its background: only to tell formats apart."""
+    matrix = cv2.getPerspectiveTransform(part(quad, 0.05, 0.1, 0.95, 0.9), _SAMPLE)
+    return np.asarray(np.median(cv2.warpPerspective(frame, matrix, (32, 12)).reshape(-1, 3), axis=0), np.uint8)
+
+
+_SAMPLE = np.array([(0, 0), (32, 0), (32, 12), (0, 12)], np.float32)

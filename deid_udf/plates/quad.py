@@ -1,0 +1,47 @@
+"""Quadrilaterals of plates: float32 (4, 2) corners in frame pixels, clockwise from the top left."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deid_udf.detect.boxes import box_corners
+from deid_udf.detect.region import Box, Region
+
+Quad = NDArray[np.float32]
+
+_UNIT = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+_LEAST_AREA = 0.2  # of the region's box: corners that enclose less are not believed
+
+
+def quad_of(region: Region) -> Quad:
+    """The region's corners; its box's where it has none, or none that make a convex quadrilateral of some size."""
+    box = box_corners(region.box)
+    if region.corners is None or not np.isfinite(region.corners).all():
+        return box
+    quad = region.corners.astype(np.float32)
+    believable = cv2.isContourConvex(quad) and cv2.contourArea(quad, oriented=True) > _LEAST_AREA * cv2.contourArea(box)
+    return quad if believable else box
+
+
+def aspect_of(quad: Quad) -> float:
+    """Width over height, by the mean of opposite sides; at least 0.1."""
+    top, right, bottom, left = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
+    return float(max((top + bottom) / max(left + right, 1e-6), 0.1))
+
+
+def part(quad: Quad, left: float, top: float, right: float, bottom: float) -> Quad:
+    """A part of the plane that `quad` spans, in shares of its sides along its own edges, in perspective.
+
+    Shares below 0 and above 1 lie outside.
+    """
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
+    matrix = cv2.getPerspectiveTransform(_UNIT, quad)
+    return np.asarray(cv2.perspectiveTransform(corners[None], matrix)[0], np.float32)
+
+
+def stretched_to(quad: Quad, box: Box) -> Quad:
+    """The quadrilateral moved and scaled along the axes until its bounding box is `box`, but never made smaller."""
+    low, high = quad.min(0), quad.max(0)
+    wanted_low, wanted_high = np.minimum(low, box[:2]), np.maximum(high, box[2:])
+    scale = (wanted_high - wanted_low) / np.maximum(high - low, 1e-6)
+    return np.asarray((quad - low) * scale + wanted_low, np.float32)

@@ -1,0 +1,128 @@
+"""Read plates in batches: a quadrilateral of a frame → an upright crop → a recogniser's lattice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from deid_udf import models
+from deid_udf.detect.region import Frame
+from deid_udf.errors import ModelError
+from deid_udf.inference import open_session
+from deid_udf.plates.lattice import Lattice, columns, gather
+from deid_udf.plates.quad import Quad, aspect_of, part
+
+HEIGHT = 48  # pixels of a line as recognisers take it
+_STRETCH = 1.25  # crops are read wider than they are: condensed plate symbols come nearer to print
+_WIDTHS = (192, 256, 320)
+_RIM = 0.06  # around the corners, as a share of the sides: recognisers want a little of the rim
+_TWO_LINES = 2.4  # aspect below which a plate is cut into two lines as well
+
+
+class Reader(Protocol):
+    """A recogniser of one-line crops."""
+
+    name: str
+
+    def read(self, crops: NDArray[np.uint8]) -> list[Lattice]:
+        """(n, 48, width, 3) RGB → one lattice a crop."""
+        ...
+
+
+class PpOcr:
+    """PP-OCRv4's recogniser (SVTR-LCNet, Chinese and Latin), in onnxruntime.
+
+    Args:
+        device: "cpu" or "cuda:N".
+    """
+
+    name = "ppocr_v4"
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+
+    def read(self, crops: NDArray[np.uint8]) -> list[Lattice]:
+        """See `Reader`; input of the network is float32 BGR in [-1, 1], NCHW."""
+        opened = models.opened(self.name, self._device, _open_ppocr)
+        tensor = crops[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+        (probabilities,) = opened.session.run(None, {"x": tensor})
+        return list(gather(probabilities, opened.into))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ctc:
+    session: ort.InferenceSession
+    into: NDArray[np.int64]
+
+
+def _open_ppocr(path: Path, device: str) -> _Ctc:
+    session = open_session(path, device)
+    characters = session.get_modelmeta().custom_metadata_map["character"].splitlines()
+    return _Ctc(session, columns(["", *characters, " "]))
+
+
+READERS = {PpOcr.name: PpOcr}
+
+
+def open_reader(name: str, device: str) -> Reader:
+    """The reader called `name`; its weights open on first use.
+
+    Raises:
+        ModelError: no reader of that name.
+    """
+    if name not in READERS:
+        raise ModelError(f"model {name!r} is no plate reader; known ones: {', '.join(sorted(READERS))}")
+    return READERS[name](device)
+
+
+def read_plates(frames: Sequence[Frame], places: Sequence[tuple[int, Quad]], reader: Reader) -> list[list[Lattice]]:
+    """Read every plate of a batch.
+
+    Args:
+        frames: uint8 (H, W, 3) RGB.
+        places: index of the frame, and the plate's quadrilateral there.
+        reader: the recogniser; it sees one batch for each crop width.
+
+    Returns:
+        For each plate the lattices to choose among: the whole as one line, and for a squarish plate its two halves in
+        succession too.
+    """
+    crops: list[tuple[int, int, NDArray[np.uint8]]] = []  # plate, reading, crop
+    for i, (frame, quad) in enumerate(places):
+        crops += [(i, reading, crop) for reading, crop in _crops(frames[frame], quad)]
+    readings: list[dict[int, list[Lattice]]] = [{} for _ in places]
+    order = sorted(crops, key=lambda c: c[2].shape[1])
+    seen: dict[int, Lattice] = {}
+    for _, group in groupby(order, key=lambda c: c[2].shape[1]):
+        some = list(group)
+        for (_, _, crop), lattice in zip(some, reader.read(np.stack([c[2] for c in some])), strict=True):
+            seen[id(crop)] = lattice
+    for i, reading, crop in crops:
+        readings[i].setdefault(reading, []).append(seen[id(crop)])
+    return [[np.concatenate(lines) for lines in plate.values()] for plate in readings]
+
+
+def _crops(frame: Frame, quad: Quad) -> list[tuple[int, NDArray[np.uint8]]]:
+    """(reading, crop) of one plate: reading 0 is the whole; reading 1, in two crops, its lines from top to bottom."""
+    crops = [(0, _upright(frame, part(quad, -_RIM, -_RIM, 1 + _RIM, 1 + _RIM)))]
+    if aspect_of(quad) < _TWO_LINES:
+        crops += [
+            (1, _upright(frame, part(quad, -_RIM, top, 1 + _RIM, bottom)))
+            for top, bottom in ((-_RIM, 0.45), (0.38, 1 + _RIM))
+        ]
+    return crops
+
+
+def _upright(frame: Frame, quad: Quad) -> NDArray[np.uint8]:
+    wanted = HEIGHT * aspect_of(quad) * _STRETCH
+    width = min(_WIDTHS, key=lambda w: abs(w - wanted))
+    target = np.array([(0, 0), (width, 0), (width, HEIGHT), (0, HEIGHT)], np.float32)
+    matrix = cv2.getPerspectiveTransform(quad, target)
+    crop = cv2.warpPerspective(frame, matrix, (width, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop, np.uint8)
