@@ -3,13 +3,10 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from deid_udf.errors import Quarantined, Reason, UsageError
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _BODY_ATTEMPTS = 3
@@ -17,7 +14,7 @@ _DENIED = frozenset({"403", "AccessDenied"})
 
 
 @cache
-def client() -> "S3Client":
+def client() -> Any:
     """The process's S3 client (boto3's own configuration, `AWS_ENDPOINT_URL` included); safe to share by threads."""
     import boto3
     from botocore.config import Config
@@ -78,7 +75,7 @@ def _from_bucket(bucket: str, key: str, max_bytes: int | None) -> bytes:
             answer = client().get_object(Bucket=bucket, Key=key)
             _check_size(answer["ContentLength"], max_bytes)
             try:
-                return answer["Body"].read()
+                return bytes(answer["Body"].read())
             except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):  # boto3 retries headers, not bodies
                 if attempt + 1 == _BODY_ATTEMPTS:
                     raise

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pyspark.errors import PySparkRuntimeError
-from pyspark.sql import SparkSession
+from pyspark.errors import AnalysisException, PySparkRuntimeError
+from pyspark.sql import DataFrame, SparkSession
 
 from deid_udf.errors import LakeError, UsageError
 
@@ -21,10 +21,6 @@ CATALOG = "lake"
 NAMESPACE = "deid"
 
 _CONF = Path(__file__).resolve().parent.parent.parent / "conf" / "spark"
-_ICEBERG = {
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-    "spark.sql.session.timeZone": "UTC",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,8 @@ def open_session(app: str, *locations: str) -> Iterator[SparkSession]:
     if running is not None:
         yield running
         return
-    builder = SparkSession.builder.appName(app)
-    for key, value in (_ICEBERG | _own_configuration(locations)).items():
+    builder = SparkSession.builder.appName(app).config("spark.sql.session.timeZone", "UTC")
+    for key, value in _own_configuration(locations).items():
         builder = builder.config(key, value)
     try:
         spark = builder.getOrCreate()
@@ -87,27 +83,40 @@ def open_lake(spark: SparkSession, location: str) -> Lake:
     catalog = f"spark.sql.catalog.{CATALOG}"
     if parts.scheme in ("file", ""):
         folder = location if parts.scheme else Path(location).absolute().as_uri()
-        for key, value in {
+        wanted = {
             catalog: "org.apache.iceberg.spark.SparkCatalog",
             f"{catalog}.type": "hadoop",
             f"{catalog}.warehouse": folder,
             f"{catalog}.cache-enabled": "false",
-        }.items():
-            if (spark.conf.get(key, None) or value) != value:
-                raise LakeError(f"catalog {CATALOG} is configured otherwise ({key}); a session has one lake")
+        }
+        if spark.conf.get(f"{catalog}.warehouse", None) not in (None, folder):
+            spark = spark.newSession()  # a session opens its catalogs once
+        for key, value in wanted.items():
             spark.conf.set(key, value)
         return Lake(spark)
     if parts.scheme not in ("s3", "s3a"):
         raise LakeError(f"{location}: a lake is a folder (file:///…) or on S3 (s3a://…)")
     if spark.conf.get(catalog, None) is None:
         raise LakeError(
-            f"{location}: a lake on S3 needs an Iceberg catalog; set spark.sql.catalog.{CATALOG}.* as in conf/spark/s3.conf"
+            f"{location}: a lake on S3 needs a catalog: spark.sql.catalog.{CATALOG}.*, as in conf/spark/s3.conf"
         )
     warehouse = _resolved(spark.conf.get(f"{catalog}.warehouse", None) or location)
     below = parts.path.strip("/")
     if urlsplit(warehouse).scheme and urlsplit(warehouse).netloc != parts.netloc:
         raise LakeError(f"{location}: catalog {CATALOG} keeps its tables in {warehouse}; name a lake in there")
     return Lake(spark, below.replace("/", "_") or NAMESPACE)
+
+
+def read_records(spark: SparkSession, location: str) -> DataFrame:
+    """Image records in Parquet.
+
+    Raises:
+        UsageError: nothing there that can be read.
+    """
+    try:
+        return spark.read.parquet(location)
+    except AnalysisException as error:
+        raise UsageError(f"records {location} cannot be read: {error.getCondition() or 'not Parquet'}") from None
 
 
 def _own_configuration(locations: tuple[str, ...]) -> dict[str, str]:

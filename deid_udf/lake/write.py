@@ -1,0 +1,194 @@
+"""One attempt of a run: its branch of `released`, and the only writes that go there.
+
+The UDF's rows are written once, released and quarantined ones alike, each in its own partition. Then the quarantined
+ones are deleted from the branch (whole partitions: metadata alone); `quarantine` is read from the snapshot before.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.udf import UserDefinedFunction
+
+from deid_udf.errors import UsageError
+from deid_udf.lake.select import COPY, Selection, passed_through, with_bytes
+from deid_udf.lake.session import Lake
+from deid_udf.lake.snapshots import FACTS, RUN_ID, change_branches
+from deid_udf.lake.tables import RELEASED
+from deid_udf.lake.udf import OUTPUT, inputs
+from deid_udf.policy import Policy
+from deid_udf.schema import Status
+
+_PREFIX = "run_"
+_IMAGES_A_TASK = 64
+_MOST_TASKS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at publishing a run.
+
+    Attributes:
+        lake: the lake.
+        run_id: the run.
+        policy: its policy.
+        base: snapshot of `main` that everything was decided on.
+        started: when, UTC, to the microsecond: also marks this attempt's rows (`released_at`).
+        branch: the branch's name.
+        facts: what `runs` will say beyond what the rows tell.
+    """
+
+    lake: Lake
+    run_id: str
+    policy: Policy
+    base: int
+    started: datetime
+    branch: str
+    facts: Mapping[str, Any]
+
+    @property
+    def table(self) -> str:
+        """Full name of `released`."""
+        return self.lake.table(RELEASED)
+
+    @property
+    def own(self) -> Column:
+        """Selects this attempt's rows."""
+        return (F.col("run_id") == self.run_id) & (F.col("released_at") == F.lit(self.started))
+
+    def rows(self) -> DataFrame:
+        """This attempt's rows, as the branch holds them."""
+        return self.lake.spark.read.option("branch", self.branch).table(self.table).where(self.own)
+
+
+def branch_name(run_id: str, started: datetime) -> str:
+    """A new name, with the run and the moment in it: `run_2026-11-24_20261125T010203Z_1f2e3d4c`.
+
+    Raises:
+        UsageError: a run id that cannot stand in names of branches and folders.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", run_id):
+        raise UsageError(f"run id {run_id!r}: letters, digits, '.', '_' and '-', at most 64, a letter or digit first")
+    return f"{_PREFIX}{run_id}_{started:%Y%m%dT%H%M%SZ}_{secrets.token_hex(4)}"
+
+
+def is_run_branch(name: str) -> bool:
+    """Whether a branch is some run's."""
+    return re.fullmatch(rf"{_PREFIX}.+_\d{{8}}T\d{{6}}Z_[0-9a-f]{{8}}", name) is not None
+
+
+def run_of(name: str) -> str:
+    """The run that a branch belongs to."""
+    return name.removeprefix(_PREFIX).rsplit("_", 2)[0]
+
+
+def branch_age(name: str) -> timedelta:
+    """How long ago a run's branch was made, by its name."""
+    made = datetime.strptime(name.rsplit("_", 2)[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return datetime.now(UTC) - made
+
+
+def create_branch(attempt: Attempt) -> None:
+    """Branch off the state that was decided on, whatever `main` is by now."""
+    change_branches(
+        attempt.lake,
+        lambda branches: branches.createBranch(attempt.branch, attempt.base),
+        lambda history: history.heads.get(attempt.branch) == attempt.base,
+    )
+
+
+def append_protected(attempt: Attempt, records: DataFrame, selection: Selection, function: UserDefinedFunction) -> None:
+    """Protect and write, in one pass."""
+    work = _spread(with_bytes(records, selection), attempt.policy, sum(selection.counts.values()))
+    done = work.withColumn("_done", function(inputs(work.columns, attempt.policy)))
+    result = [F.col(f"_done.{field.name}").alias(field.name) for field in OUTPUT if field.name != "content_sha256"]
+    content = F.coalesce("_done.content_sha256", "content_sha256").alias("content_sha256")
+    kept = [c for c in _kept(records) if c != "content_sha256"]
+    _append(attempt, done.select(*kept, content, F.lit(None).cast("string").alias("copy_of"), *result))
+
+
+def append_copies(attempt: Attempt, selection: Selection) -> None:
+    """Write the copies: the picture that was made for the same bytes, with an empty ledger of its own.
+
+    Only partitions and row groups that hold the originals are read (bloom filters on the content hash).
+    """
+    branch = attempt.lake.spark.read.option("branch", attempt.branch).table(attempt.table)
+    copies = selection.decisions.where(F.col("action") == COPY).drop("action", "refusal", "allowance")
+    wanted = F.broadcast(copies.select("content_sha256").distinct())
+    originals = branch.where(F.col("copy_of").isNull() & (F.col("policy_hash") == attempt.policy.hash))
+    held = originals.select("run_id", "content_sha256").join(wanted, "content_sha256", "left_semi")
+    runs = [row["run_id"] for row in held.select("run_id").distinct().collect()]
+    originals = originals.where(F.col("run_id").isin(runs)).withColumnRenamed("image_id", "copy_of_id")
+    made = originals.select("content_sha256", F.col("copy_of_id").alias("copy_of"), *(f.name for f in OUTPUT[1:]))
+    rows = F.broadcast(copies).join(made, ["content_sha256", "copy_of"])
+    released = F.col("status") == str(Status.RELEASED)
+    nothing = {c: F.when(released, F.lit(0).cast("decimal(38,18)")) for c in ("epsilon_total", "epsilon_max")}
+    empty = F.when(released, F.slice("objects", 1, 0))
+    _append(attempt, rows.withColumns(nothing | {"objects": empty, "seconds": F.lit(0.0)}))
+
+
+def drop_quarantined(attempt: Attempt) -> None:
+    """Take the rows that are not released off the branch: whole partitions, so metadata alone."""
+    attempt.lake.spark.sql(
+        f"DELETE FROM {attempt.table}.`branch_{attempt.branch}` WHERE status = '{Status.QUARANTINED}'"
+    )
+
+
+def drop_branch(lake: Lake, name: str) -> None:
+    """Drop a branch. Snapshots that `main` does not have stay, unreachable, until they expire."""
+    change_branches(lake, lambda branches: branches.removeBranch(name), lambda history: name not in history.heads)
+
+
+def _append(attempt: Attempt, rows: DataFrame) -> None:
+    spark = attempt.lake.spark
+    rows = rows.withColumns(
+        {
+            "run_id": F.lit(attempt.run_id),
+            "policy_hash": F.lit(attempt.policy.hash),
+            "released_at": F.lit(attempt.started),
+        }
+    )
+    columns = spark.table(attempt.table).schema
+    here = set(rows.columns)
+    rows = rows.select(
+        *(F.col(f.name) if f.name in here else F.lit(None).cast(f.dataType).alias(f.name) for f in columns)
+    )
+    (
+        rows.writeTo(f"{attempt.table}.`branch_{attempt.branch}`")
+        .option(f"snapshot-property.{RUN_ID}", attempt.run_id)
+        .option(f"snapshot-property.{FACTS}", json.dumps(dict(attempt.facts)))
+        .append()
+    )
+
+
+def _spread(work: DataFrame, policy: Policy, images: int) -> DataFrame:
+    """Enough tasks for all cores. Records that share memoised draws meet in one task, to be charged once.
+
+    Where bytes are inline and nothing is memoised, the records' own partitions do: no byte is shuffled.
+    """
+    memo = policy.plates.memo
+    if not memo and "image" in work.columns and not _by_uri(work):
+        return work
+    least = 2 * work.sparkSession.sparkContext.defaultParallelism
+    tasks = min(max(least, images // _IMAGES_A_TASK), _MOST_TASKS)
+    known = F.lit(bool(memo))
+    for column in memo:
+        known = known & F.col(column).isNotNull()
+    keys = [F.when(known, F.col(c).cast("string")) for c in memo]
+    return work.repartition(tasks, *keys, F.when(~known, F.col("image_id")))
+
+
+def _by_uri(work: DataFrame) -> bool:
+    return work.where(F.col("image").isNotNull()).select(F.lit(1)).limit(1).isEmpty()
+
+
+def _kept(records: DataFrame) -> list[str]:
+    """Columns of the records that `released` keeps."""
+    own = ["image_id", "content_sha256", "width", "height", "captured_at", "sequence_id", "camera_id"]
+    return own + passed_through(records).names
