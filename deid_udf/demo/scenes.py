@@ -1,7 +1,7 @@
 """Sequences of street pictures, drawn and seeded: the same pictures for every newcomer."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from PIL import ExifTags, Image
 from deid_udf.demo.camera import Camera, Canvas
 from deid_udf.demo.cars import Car
 from deid_udf.demo.people import PERSONS, Cutout, person
+from deid_udf.demo.plates import random_plate
 from deid_udf.demo.street import ROAD, street
 from deid_udf.demo.surfaces import rgb
 
@@ -58,15 +59,11 @@ class Picture:
     data: bytes
 
 
-def pictures(plate: Callable[[np.random.Generator], NDArray[np.uint8]]) -> Iterator[Picture]:
-    """All sequences, frame by frame, and at the end one damaged file.
-
-    Args:
-        plate: draws one licence plate, uint8 (h, w, 3) RGB, with a text of its own choice.
-    """
+def pictures() -> Iterator[Picture]:
+    """All sequences, frame by frame, and at the end one damaged file."""
     last = b""
     for sequence in range(SEQUENCES):
-        for frame, drawn in enumerate(_sequence(sequence, plate)):
+        for frame, drawn in enumerate(_sequence(sequence)):
             taken = _START + timedelta(minutes=10 * sequence, seconds=frame)
             suffix = "png" if (sequence, frame) == (SEQUENCES - 1, FRAMES - 1) else "jpg"
             data = _encode(drawn, taken, suffix)
@@ -86,11 +83,11 @@ def write(pictures: Iterator[Picture], folder: Path) -> int:
     return count
 
 
-def _sequence(number: int, plate: Callable[[np.random.Generator], NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+def _sequence(number: int) -> Iterator[NDArray[np.uint8]]:
     rng = np.random.default_rng([2026, number])
     camera = Camera()
     empty = street(camera, number)
-    cars, people = _cars(rng, plate), _people(rng)
+    cars, people = _cars(rng), _people(rng)
     light = rgb((1.0, 0.99, 0.97)) * np.float32(rng.uniform(0.84, 1.04))
     for frame in range(FRAMES):
         canvas = empty.copy()
@@ -102,12 +99,12 @@ def _sequence(number: int, plate: Callable[[np.random.Generator], NDArray[np.uin
         yield _expose(canvas * light, rng)
 
 
-def _cars(rng: np.random.Generator, plate: Callable[[np.random.Generator], NDArray[np.uint8]]) -> list[Car]:
+def _cars(rng: np.random.Generator) -> list[Car]:
     paints = rng.permutation(len(_PAINTS))
 
     def car(number: int, right: float, ahead: float, front: bool) -> Car:
         turn = float(rng.uniform(-7, 7))
-        return Car(right, ahead, turn, _PAINTS[paints[number]], plate(rng), front)
+        return Car(right, ahead, turn, _PAINTS[paints[number]], random_plate(rng), front)
 
     return [
         car(0, rng.uniform(1.3, 1.9), rng.uniform(4.8, 6.0), front=False),
