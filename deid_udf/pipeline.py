@@ -261,6 +261,7 @@ class Pipeline:
                 context=(self._models_digest, content, number.to_bytes(4, "big")),
                 scope=(self._models_digest, *scope) if known else None,
                 spend=spend,
+                neighbours=tuple(other.region.box for other in objects if other is not found),
             )
 
 

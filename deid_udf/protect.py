@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deid_udf.detect.region import Frame, Region
+from deid_udf.detect.region import Box, Frame, Region
 from deid_udf.privacy import Baseline, Mechanism
 from deid_udf.schema import Cause, Outcome
 
@@ -26,6 +26,7 @@ class Target:
         region: the region, grown by the policy's margin.
         context: what ties keyed noise to this object: content hash, object id, model hashes (privacy.md §5).
         scope: values of the policy's memo columns (plates), or None where nothing is memoised.
+        neighbours: boxes of the other private regions of the frame: pixels in them are as private as the region's own.
         spend: False when the image's allowance is used up; the content then comes from the prior.
     """
 
@@ -34,6 +35,7 @@ class Target:
     context: tuple[bytes, ...]
     scope: tuple[bytes, ...] | None
     spend: bool
+    neighbours: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

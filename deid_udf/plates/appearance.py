@@ -1,6 +1,6 @@
 """How a picture looks around a plate: light, cast, sharpness and noise, from pixels outside every private region."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deid_udf.detect.region import Frame
 
 _WHITE = 235.0  # a plate's white in a well exposed picture
+_DARKEST = 0.5  # of that white: plates are retro-reflective, and stay bright on dark cars and at night
 _EDGE = 40.0  # grey levels that a local contrast must span to count as an edge
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -19,18 +20,20 @@ class Appearance:
 
     Attributes:
         gain: float32 (3,) factor on each colour channel.
+        haze: grey level of the picture's black.
         slope: float32 (2,) relative change of light for each pixel to the right and down.
         blur: standard deviation of the picture's blur in pixels.
         noise: standard deviation of its noise in grey levels.
     """
 
     gain: NDArray[np.float32]
+    haze: float
     slope: NDArray[np.float32]
     blur: float
     noise: float
 
 
-NEUTRAL = Appearance(np.ones(3, np.float32), np.zeros(2, np.float32), 0.6, 1.0)
+NEUTRAL = Appearance(np.ones(3, np.float32), 8.0, np.zeros(2, np.float32), 0.6, 1.0)
 
 
 def appearance(patch: Frame, outside: NDArray[np.bool_], scale: float = 1.0) -> Appearance:
@@ -49,6 +52,7 @@ def appearance(patch: Frame, outside: NDArray[np.bool_], scale: float = 1.0) -> 
     inner = cv2.erode(outside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
     return Appearance(
         gain=_gain(patch[outside]),
+        haze=float(np.clip(np.percentile(grey[outside], 1) * 0.8, 0, 60)),
         slope=_slope(grey, outside) / np.float32(scale),
         blur=_blur(grey, inner) * scale,
         noise=_noise(grey, inner),
@@ -57,10 +61,23 @@ def appearance(patch: Frame, outside: NDArray[np.bool_], scale: float = 1.0) -> 
 
 def _gain(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Exposure from the bright end of the surroundings; cast from their mean, kept small since paint has colour."""
-    bright = np.percentile(pixels.astype(np.float32) @ _GREY, 92)
+    bright = np.percentile(pixels.astype(np.float32) @ _GREY, 95)
     mean = pixels.astype(np.float32).mean(0) + 8
     cast = np.clip((mean / mean.mean()) ** 0.25, 0.94, 1.06)
-    return np.asarray(np.clip(bright / _WHITE, 0.25, 1.0) * cast, np.float32)
+    return np.asarray(np.clip(bright / _WHITE, _DARKEST, 1.0) * cast, np.float32)
+
+
+def matched_to(look: Appearance, plate: Frame, old: Frame) -> Appearance:
+    """`look` with the old plate's own mean light, for a policy that declares the illumination public.
+
+    Args:
+        look: from the surroundings.
+        plate: the new plate's flat drawing, uint8 (h, w, 3).
+        old: the old plate's pixels, uint8 (h, w, 3).
+    """
+    new = look.haze + float((plate.reshape(-1, 3).mean(0) * look.gain) @ _GREY) * (1 - look.haze / 255)
+    ratio = np.float32(np.clip(float(old.reshape(-1, 3).mean(0) @ _GREY) / max(new, 1.0), 0.3, 1.8))
+    return replace(look, gain=look.gain * ratio, haze=look.haze * float(min(ratio, 1)))
 
 
 def _slope(grey: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deid_udf.detect.region import Frame
 from deid_udf.errors import PolicyError
 from deid_udf.plates import code
+from deid_udf.plates.appearance import matched_to
 from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import Pattern, PlateFormat, load_format
 from deid_udf.plates.identify import Identity, identify
@@ -25,6 +26,7 @@ from deid_udf.protect import Replacement, Target
 from deid_udf.schema import Cause, Outcome
 
 _PRIOR = Prior("plate")
+_SAMPLE = np.array([(0, 0), (32, 0), (32, 12), (0, 12)], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,11 @@ class PlateProtector:
     def replace(self, frames: Sequence[Frame], targets: Sequence[Target]) -> list[Replacement]:
         """See `Protector`."""
         quads = [quad_of(target.region) for target in targets]
-        outlines = [stretched_to(q, t.region.box) for q, t in zip(quads, targets, strict=True)]
-        hidden = _hidden(frames, targets, outlines)
         contents = self._contents(frames, targets, quads)
         seeds = self._noise.seeds([(*target.context, b"plate grain") for target in targets])
         return [
-            _replacement(frames[t.frame], hidden[t.frame], quad, outline, content, seed)
-            for t, quad, outline, content, seed in zip(targets, quads, outlines, contents, seeds, strict=True)
+            self._replacement(frames[target.frame], target, quad, content, np.random.default_rng(seed))
+            for target, quad, content, seed in zip(targets, quads, contents, seeds, strict=True)
         ]
 
     def _contents(self, frames: Sequence[Frame], targets: Sequence[Target], quads: Sequence[Quad]) -> list[_Content]:
@@ -143,40 +143,45 @@ class PlateProtector:
         drawn = np.random.default_rng(seed).integers(0, pattern.moduli).tolist()
         return _Content(form, pattern, self._shown(code.decode(drawn, pattern), form), _PRIOR, Outcome.PRIOR, cause)
 
+    def _replacement(
+        self, frame: Frame, target: Target, quad: Quad, content: _Content, rng: np.random.Generator
+    ) -> Replacement:
+        """Draw the content into the frame's pixels around the plate. The old plate's own pixels are not looked at."""
+        outline = stretched_to(quad, target.region.box)
+        plate_quad = np.asarray((quad + outline) / 2, np.float32)  # the margin is unsure: half of it becomes plate
+        window = Window.around(outline)
+        backdrop, look = surroundings(frame, _hidden(frame, target, outline), window)
+        plate = draw_plate(content.form, content.form.layout(aspect_of(plate_quad)), content.pattern, content.text)
+        public = ["format"] if content.outcome is Outcome.REPLACED else []
+        if "illumination" in self._policy.public:
+            look = matched_to(look, plate, _upright(frame, quad))
+            public.append("illumination")
+        return Replacement(
+            content=render(plate, plate_quad, backdrop, window, look, rng),
+            matrix=np.array([[1, 0, window.x], [0, 1, window.y], [0, 0, 1]], np.float64),
+            outline=outline,
+            blend="paste",
+            outcome=content.outcome,
+            cause=content.cause,
+            mechanism=content.mechanism,
+            public=tuple(public),
+            memo=content.memo,
+        )
+
     def _shown(self, text: str, form: PlateFormat) -> str:
         return code.reserve(text, form) if self._policy.namespace == "reserved" else text
 
 
-def _replacement(
-    frame: Frame, hidden: NDArray[np.bool_], quad: Quad, outline: Quad, content: _Content, seed: NDArray[np.uint8]
-) -> Replacement:
-    plate_quad = ((quad + outline) / 2).astype(np.float32)
-    window = Window.around(outline)
-    backdrop, look = surroundings(frame, hidden, window)
-    plate = draw_plate(content.form, content.form.layout(aspect_of(plate_quad)), content.pattern, content.text)
-    return Replacement(
-        content=render(plate, plate_quad, backdrop, window, look, np.random.default_rng(seed)),
-        matrix=np.array([[1, 0, window.x], [0, 1, window.y], [0, 0, 1]], np.float64),
-        outline=outline,
-        blend="paste",
-        outcome=content.outcome,
-        cause=content.cause,
-        mechanism=content.mechanism,
-        public=("format",) if content.outcome is Outcome.REPLACED else (),
-        memo=content.memo,
-    )
-
-
-def _hidden(
-    frames: Sequence[Frame], targets: Sequence[Target], outlines: Sequence[Quad]
-) -> dict[int, NDArray[np.bool_]]:
-    """For each frame with targets, the pixels of their outlines and boxes: nothing there may colour a new plate."""
-    masks: dict[int, NDArray[np.uint8]] = {}
-    for target, outline in zip(targets, outlines, strict=True):
-        mask = masks.setdefault(target.frame, np.zeros(frames[target.frame].shape[:2], np.uint8))
-        cv2.fillConvexPoly(mask, np.round(outline).astype(np.int32), 1)
-        cv2.polylines(mask, [np.round(outline).astype(np.int32)], isClosed=True, color=1, thickness=3)
-    return {frame: mask.astype(bool) for frame, mask in masks.items()}
+def _hidden(frame: Frame, target: Target, outline: Quad) -> NDArray[np.bool_]:
+    """The pixels of a frame that belong to any private region: nothing there may colour a new plate."""
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    own = np.round(outline).astype(np.int32)
+    cv2.fillConvexPoly(mask, own, 1)
+    cv2.polylines(mask, [own], isClosed=True, color=1, thickness=3)
+    for x0, y0, x1, y1 in target.neighbours:
+        low, high = np.floor((x0, y0)).astype(int), np.ceil((x1, y1)).astype(int)
+        mask[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = 1
+    return mask.astype(bool)
 
 
 def _height(quad: Quad) -> float:
@@ -186,8 +191,10 @@ def _height(quad: Quad) -> float:
 
 def _median_colour(frame: Frame, quad: Quad) -> NDArray[np.uint8]:
     """The plate's own colour, which is mostly its background: only to tell formats apart."""
+    return np.asarray(np.median(_upright(frame, quad).reshape(-1, 3), axis=0), np.uint8)
+
+
+def _upright(frame: Frame, quad: Quad) -> Frame:
+    """The inner part of a plate as a small upright picture: for its colour and its light, not for reading."""
     matrix = cv2.getPerspectiveTransform(part(quad, 0.05, 0.1, 0.95, 0.9), _SAMPLE)
-    return np.asarray(np.median(cv2.warpPerspective(frame, matrix, (32, 12)).reshape(-1, 3), axis=0), np.uint8)
-
-
-_SAMPLE = np.array([(0, 0), (32, 0), (32, 12), (0, 12)], np.float32)
+    return np.asarray(cv2.warpPerspective(frame, matrix, (32, 12), borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -122,7 +122,8 @@ def render(
     alpha = cv2.resize(covered, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     columns, rows = np.arange(window.width) - window.width / 2, np.arange(window.height) - window.height / 2
     light = np.exp(look.slope[0] * columns[None] + look.slope[1] * rows[:, None])
-    new *= look.gain * light[..., None].astype(np.float32)
+    new *= look.gain * np.float32(1 - look.haze / 255) * light[..., None].astype(np.float32)
+    new += look.haze
     mixed = backdrop + (new - backdrop) * alpha[..., None]
     # Area sampling already blurs by about 0.4 pixels.
     sigma = float(np.sqrt(max(look.blur**2 - 0.16, 0.0)))

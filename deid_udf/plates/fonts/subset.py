@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 LATIN = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-."
 PROVINCES = "京津冀鲁晋蒙豫辽苏吉宁皖陕鄂沪黑浙甘赣湘青渝川闽黔粤桂云琼新藏"
 FONTS = (
-    ("files/barlow-latin-500-normal.woff2", "barlow.ttf", LATIN, "OFL-Barlow.txt"),
+    ("files/barlow-latin-600-normal.woff2", "barlow.ttf", LATIN, "OFL-Barlow.txt"),
     ("files/barlow-condensed-latin-600-normal.woff2", "barlow-condensed.ttf", LATIN, "OFL-Barlow.txt"),
     ("files/noto-sans-sc-chinese-simplified-700-normal.woff2", "noto-sans-sc.ttf", PROVINCES, "OFL-NotoSansSC.txt"),
 )
