@@ -15,7 +15,9 @@ from deid_udf.detect.region import Frame
 from deid_udf.protect import Replacement
 
 _MARGIN = 6  # pixels around a region that a blend may read
-_FEATHER = 0.06  # width of a feathered border, as a share of the region's smaller side
+_FEATHER = 0.12  # width of a feathered border, as a share of the region's smaller side
+_RELIT, _LIGHT = 0.5, 45  # how much of the surroundings' light feathered content takes over; levels, softly held
+_COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _SHIFT = 4  # sub-pixel bits of polygon corners
 _NEUTRAL = 128  # fill of a region without surroundings
 
@@ -78,14 +80,34 @@ def _blend(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) 
     content = _warp(replacement, window)
     if replacement.blend == "paste":
         return content
-    width = max(1.0, _FEATHER * min(mask.shape))
-    inside = np.pad(
-        mask.astype(np.uint8), 1
-    )  # the frame's own border is an edge too, or the content would stop hard there
-    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    alpha = np.clip(distance / (width + 1), 0, 1)[..., None]
-    mixed = content * alpha + canvas[_slices(window)] * (1 - alpha)
-    return np.asarray(np.round(mixed), np.uint8)
+    return _feather(canvas, replacement, window, mask)
+
+
+def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame:
+    """Content that fades, towards the mask's border, into a smooth continuation of what surrounds it.
+
+    The content also takes over part of the surroundings' light: the difference at the border, continued inwards, held
+    to `_LIGHT` levels. Poisson blending takes over all of it, and paints a face in the colour of the hair around it.
+    Both fields are harmonic, so they are computed on few pixels.
+    """
+    source, target, selected = _around(canvas, replacement, window, mask)
+    factor = min(1.0, _COARSE / max(selected.shape))
+    coarse = [cv2.resize(v, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) for v in (source, target)]
+    inside = (cv2.resize(selected, coarse[0].shape[1::-1], interpolation=cv2.INTER_AREA) > 0).astype(np.uint8) * 255
+    relit, flat = (_clone(given, coarse[1], inside) for given in (coarse[0], np.full_like(coarse[0], _NEUTRAL)))
+    content = source.astype(np.float32)
+    behind = target.astype(np.float32)
+    if relit is not None and flat is not None:
+        size = selected.shape[::-1]
+        light = cv2.resize(relit.astype(np.float32) - coarse[0], size, interpolation=cv2.INTER_LINEAR)
+        content += _RELIT * _LIGHT * np.tanh(light / _LIGHT)
+        behind = cv2.resize(flat.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    # The frame's own border is an edge too, or the content would stop hard there.
+    distance = cv2.distanceTransform(selected, cv2.DIST_L2, 5)
+    depth = np.clip(distance / (max(1.0, _FEATHER * min(mask.shape)) + 1), 0, 1)
+    alpha = (depth * depth * (3 - 2 * depth))[..., None]
+    mixed = np.clip(content * alpha + behind * (1 - alpha), 0, 255)
+    return np.asarray(np.round(mixed[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]), np.uint8)
 
 
 def _poisson(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame | None:
@@ -93,21 +115,30 @@ def _poisson(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
 
     The mixed variant would let the destination's gradients through the mask; it is not offered.
     """
+    cloned = _clone(*_around(canvas, replacement, window, mask))
+    return None if cloned is None else np.asarray(cloned[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], np.uint8)
+
+
+def _around(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> tuple[Frame, Frame, Frame]:
+    """Content, canvas and mask (0 or 255) over the window and a margin; beyond the frame, its border is continued."""
     x0, y0, x1, y1 = window
     wide = (x0 - _MARGIN, y0 - _MARGIN, x1 + _MARGIN, y1 + _MARGIN)
     inner = _widen(window, _MARGIN, canvas.shape[:2])
     border = (inner[1] - wide[1], wide[3] - inner[3], inner[0] - wide[0], wide[2] - inner[2])
-    target = cv2.copyMakeBorder(canvas[_slices(inner)], *border, cv2.BORDER_REPLICATE)
-    source = _warp(replacement, wide)
-    selected = np.pad(mask.astype(np.uint8) * 255, _MARGIN)
-    bx, by, bw, bh = cv2.boundingRect(selected)
-    if min(bw, bh) < 3:
+    target = np.asarray(cv2.copyMakeBorder(canvas[_slices(inner)], *border, cv2.BORDER_REPLICATE), np.uint8)
+    return _warp(replacement, wide), target, np.pad(mask.astype(np.uint8) * 255, _MARGIN)
+
+
+def _clone(source: Frame, target: Frame, selected: Frame) -> Frame | None:
+    """OpenCV's seamless cloning of the selected pixels in place, or None where it refuses the geometry."""
+    x, y, width, height = cv2.boundingRect(selected)
+    if min(width, height) < 3:
         return None
     try:
-        cloned = cv2.seamlessClone(source, target, selected, (bx + bw // 2, by + bh // 2), cv2.NORMAL_CLONE)
+        cloned = cv2.seamlessClone(source, target, selected, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
     except cv2.error:
         return None
-    return np.asarray(cloned[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], np.uint8)
+    return np.asarray(cloned, np.uint8)
 
 
 def _warp(replacement: Replacement, window: Window) -> Frame:

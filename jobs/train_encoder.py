@@ -130,8 +130,9 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate(number)
         self.encoder.train()
-        found = self.encoder(images.to(self._device))
-        loss = (F.mse_loss(found, latents.to(self._device), reduction="none") * self._weights).mean()
+        with torch.autocast(torch.device(self._device).type, torch.bfloat16):
+            found = self.encoder(images.to(self._device))
+        loss = (F.mse_loss(found.float(), latents.to(self._device), reduction="none") * self._weights).mean()
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 SIZE = 64  # pixels of its input
-WIDTHS = (32, 64, 128, 192, 256)  # channels at 64, 32, 16, 8 and 4 px
+WIDTHS = (48, 96, 160, 256)  # channels at 32, 16, 8 and 4 px
 
 
 class Residual(nn.Module):
@@ -46,7 +46,9 @@ class Encoder(nn.Module):
     def __init__(self, latent_dim: int = 512) -> None:
         super().__init__()
         blocks = [Residual(a, b) for a, b in pairwise(WIDTHS)]
-        self.features = nn.Sequential(nn.Conv2d(3, WIDTHS[0], 3, padding=1), nn.SiLU(), *blocks)  # (n, 256, 4, 4)
+        self.features = nn.Sequential(
+            nn.Conv2d(3, WIDTHS[0], 3, stride=2, padding=1), nn.SiLU(), *blocks
+        )  # (n, 256, 4, 4)
         self.head = nn.Sequential(nn.Conv2d(WIDTHS[-1], 64, 1), nn.Flatten(), nn.SiLU(), nn.Linear(1024, latent_dim))
 
     def forward(self, faces: Tensor) -> Tensor:

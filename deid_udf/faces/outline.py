@@ -13,16 +13,33 @@ Mask = Literal["hull", "forehead", "head"]
 _FOREHEAD = 0.38  # how far the brows are lifted, as a share of the way from chin to the bridge of the nose
 _HEAD = (0.75, 1.0)  # half axes of the head's ellipse, as shares of the landmarks' width and height
 _CORNERS = 48
+_OVERHANG = 1.12  # how far, from the middle, a new face may stick out of the old one's mask
 
 
-def outline(mask: Mask, *faces: Points, around: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """Convex hull of the masks of all `faces`, each (68, 2) in frame pixels, and of `around`: float32 (n, 2)."""
-    points = np.concatenate([_MASKS[mask](face) for face in faces] + ([] if around is None else [around]))
+def outline(mask: Mask, original: Points | None, new: Points, box: Box) -> NDArray[np.float32]:
+    """The original's mask, and of the new face's what does not stick out far beyond it, as one convex hull.
+
+    Args:
+        mask: how much of a face is replaced.
+        original: (68, 2) landmarks in frame pixels, or None: then the ellipse inside `box`.
+        new: (68, 2) landmarks of the new face where it is placed.
+        box: of the region.
+
+    Returns:
+        float32 (n, 2) in frame pixels.
+    """
+    old = _convex(_box_ellipse(box) if original is None else _MASKS[mask](original))
+    centre = old.mean(0)
+    allowed = (centre + (old - centre) * _OVERHANG).astype(np.float32)
+    common = cv2.intersectConvexConvex(_convex(_MASKS[mask](new)), allowed)[1]
+    return old if common is None else _convex(np.concatenate([old, common[:, 0]]))
+
+
+def _convex(points: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(cv2.convexHull(points.astype(np.float32))[:, 0], np.float32)
 
 
-def box_outline(box: Box) -> NDArray[np.float32]:
-    """The ellipse inside a box, for a face without landmarks: float32 (n, 2)."""
+def _box_ellipse(box: Box) -> NDArray[np.float32]:
     x0, y0, x1, y1 = box
     return _ellipse(np.array(((x0 + x1) / 2, (y0 + y1) / 2)), np.array(((x1 - x0) / 2, (y1 - y0) / 2)), 0.0)
 

@@ -24,7 +24,7 @@ from deid_udf.faces.align import (
     length_scale,
 )
 from deid_udf.faces.landmarks import Alignment
-from deid_udf.faces.outline import box_outline, outline
+from deid_udf.faces.outline import outline
 from deid_udf.faces.project import open_projector, projector_models
 from deid_udf.faces.release import FromPrior, Styles, open_release
 from deid_udf.generator.base import fitting_size
@@ -137,21 +137,16 @@ class FaceProtector:
         release = self._release()
         placed = []
         for face, content, new in zip(faces, contents, found, strict=True):
-            alignment, box = face.alignment, face.target.region.box
-            place = inverse(alignment.square)
-            if alignment.points is not None:
-                place = least_squares_similarity(new, alignment.points)
-                edge = outline(self._policy.mask, alignment.points, apply(place, new))
-            else:
-                edge = outline(self._policy.mask, apply(place, new), around=box_outline(box))
+            points = face.alignment.points
+            place = inverse(face.alignment.square) if points is None else least_squares_similarity(new, points)
             matrix = np.vstack([place, (0, 0, 1)]) @ np.vstack([content_to_square(len(content)), (0, 0, 1)])
             through = face.cause is Cause.NONE
             placed.append(
                 Replacement(
                     content=content,
                     matrix=matrix,
-                    outline=edge,
-                    blend="feather" if self._policy.mask == "head" else "poisson",
+                    outline=outline(self._policy.mask, points, apply(place, new), face.target.region.box),
+                    blend="feather",
                     outcome=Outcome.REPLACED if through else Outcome.PRIOR,
                     cause=face.cause,
                     mechanism=release.mechanism if through else FromPrior.mechanism,
