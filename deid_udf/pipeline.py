@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from deid_udf.images.decode import Decoded, Limits, decode
 from deid_udf.images.encode import Encoding, encode
 from deid_udf.log import logger
 from deid_udf.policy import Policy
-from deid_udf.privacy import NoiseSource
+from deid_udf.privacy import NoiseSource, granted
 from deid_udf.protect import Protector, Replacement, Target, solid_fill
 from deid_udf.protectors import open_protectors
 from deid_udf.schema import Cause, Status
@@ -245,16 +244,12 @@ class Pipeline:
 
     def _targets(self, index: int, record: Record, objects: Sequence[Found]) -> Iterator[Target]:
         """Spend in order while the allowance lasts; what no longer fits is drawn from the prior."""
-        left = None if record.allowance is None else Fraction(record.allowance)
         content = (record.content_sha256 or hashlib.sha256(_bytes(record)).hexdigest()).encode()
         memo = self.policy.plates.memo
         scope = tuple((record.scope.get(column) or "").encode() for column in memo)
         known = bool(memo) and all(record.scope.get(column) is not None for column in memo)
-        for number, found in enumerate(objects):
-            cost = self._protectors[found.region.kind].cost
-            spend = left is None or (cost is not None and cost <= left)
-            if spend and left is not None and cost is not None:
-                left -= cost
+        grants = granted([self._protectors[found.region.kind].cost for found in objects], record.allowance)
+        for number, (found, spend) in enumerate(zip(objects, grants, strict=True)):
             yield Target(
                 frame=index,
                 region=found.region,
