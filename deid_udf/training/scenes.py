@@ -69,7 +69,6 @@ class Scenes(Dataset[Sample]):
                 v2.ColorJitter(0.35, 0.35, 0.35, 0.04),
                 v2.RandomGrayscale(0.1),
                 v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.8))], 0.3),
-                v2.RandomApply([v2.JPEG((25, 90))], 0.5),
                 v2.ToDtype(torch.float32, scale=True),
                 v2.RandomApply([v2.GaussianNoise(sigma=0.03)], 0.3),
             ]
@@ -92,6 +91,8 @@ class Scenes(Dataset[Sample]):
             frame = night(frame, random)
         if random.random() < self.config.rain:
             frame = rain(frame, random)
+        if random.random() < 0.5:
+            frame = compressed(frame, int(random.integers(25, 91)))
         image = self._camera(torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1))))
         return image, target(things, self.config.side)
 
@@ -160,7 +161,8 @@ class Scenes(Dataset[Sample]):
         extent = moved(mask, homography)
         low, high = extent.min(0), extent.max(0)
         for _ in range(8):
-            offset = random.uniform(-0.2 * (high - low), self.config.side - 0.8 * (high - low)) - low
+            bounds = np.sort([-0.2 * (high - low), self.config.side - 0.8 * (high - low)], axis=0)
+            offset = random.uniform(*bounds) - low
             if all(_apart(low + offset, high + offset, other) for other in things):
                 there = np.array([(1, 0, offset[0]), (0, 1, offset[1]), (0, 0, 1)], np.float32) @ homography
                 paste(frame, patch, mask, there, random)
@@ -172,14 +174,17 @@ def target(things: Sequence[Thing], side: int) -> dict[str, Tensor]:
     """torchvision's target of what is visible in a square: boxes (n, 4), labels (n,), masks uint8 (n, side, side)."""
     boxes, labels, masks = [], [], []
     for thing in things:
-        x0, y0, x1, y1 = thing.box
-        cx0, cy0, cx1, cy1 = (float(np.clip(v, 0, side)) for v in thing.box)
-        inside = (cx1 - cx0) * (cy1 - cy0) / max((x1 - x0) * (y1 - y0), 1e-6)
-        if inside < _VISIBLE or cy1 - cy0 < _SMALLEST or cx1 - cx0 < _SMALLEST:
-            continue
+        whole = np.array(thing.box)
+        box = whole.clip(0, side)
         mask = np.zeros((side, side), np.uint8)
         cv2.fillPoly(mask, [np.round(thing.outline).astype(np.int32)], 1)
-        boxes.append((cx0, cy0, cx1, cy1))
+        if (box != whole).any() and mask.any():  # of a cut polygon, the box of what is left
+            x, y, width, height = cv2.boundingRect(mask)
+            box = np.array([x, y, x + width, y + height], float)
+        visible = mask.sum() / max(cv2.contourArea(thing.outline), 1)
+        if visible < _VISIBLE or min(box[2] - box[0], box[3] - box[1]) < _SMALLEST:
+            continue
+        boxes.append(box.tolist())
         labels.append(KINDS.index(thing.kind) + 1)
         masks.append(mask)
     return {
@@ -214,6 +219,12 @@ def rain(frame: Frame, random: np.random.Generator) -> Frame:
     cv2.line(kernel, (length // 2 - slant, 0), (length // 2 + slant, length - 1), 1.0)
     streaks = cv2.filter2D(drops, -1, kernel) * 90
     return np.asarray(np.clip(frame * 0.85 + 20 + streaks[..., None], 0, 255), np.uint8)
+
+
+def compressed(frame: Frame, quality: int) -> Frame:
+    """What a JPEG of `quality` leaves of the frame."""
+    data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]  # the order of channels is kept
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _log_uniform(random: np.random.Generator, bounds: tuple[float, float]) -> float:

@@ -1,0 +1,210 @@
+"""Training of our StyleGAN2 on synthetic faces: configuration, data, one adversarial step, sample sheets, metrics."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from deid_udf.errors import UsageError
+from deid_udf.generator.stylegan2 import StyleGan2, Z, grown, load
+from deid_udf.training.diffaugment import diff_augment
+from deid_udf.training.ema import Average
+from deid_udf.training.loop import train
+from deid_udf.training.projected import Heads, ProjectedFeatures, generator_loss, hinge_fake, hinge_real
+from deid_udf.training.state import Stateful
+
+_SHEET = (6, 12)  # rows and columns of a sample sheet
+_REFERENCE = 1024  # training faces behind the Fréchet distance
+
+
+class GeneratorConfig(BaseModel):
+    """`conf/train/generator.yaml`; its comments say what each number is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int
+    steps: int
+    batch: int
+    seed: int
+    learning_rate: float
+    mapping_rate: float
+    colour: float
+    feature_side: int
+    average_images: int
+    evaluate_every: int
+
+
+def load_faces(folder: Path, size: int) -> Tensor:
+    """Every JPEG of `folder`, averaged down to `size`: uint8 (n, 3, size, size) RGB."""
+    files = sorted(folder.glob("*.jpg"))
+    if not files:
+        raise UsageError(f"no JPEG faces in {folder}")
+    faces = np.empty((len(files), size, size, 3), np.uint8)
+    for face, file in zip(faces, files, strict=True):
+        pixels = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if pixels is None:
+            raise UsageError(f"{file.name} is not a picture")
+        face[:] = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(faces.transpose(0, 3, 1, 2).copy())
+
+
+class GeneratorTraining:
+    """Everything one run needs.
+
+    Args:
+        config: the run's numbers.
+        faces: folder of aligned faces.
+        device: torch device.
+        start: weights of a smaller network to grow from, or of the same size to go on from.
+    """
+
+    def __init__(self, config: GeneratorConfig, faces: Path, device: str, start: Path | None = None) -> None:
+        self.config, self.device = config, torch.device(device)
+        torch.manual_seed(config.seed)
+        self.faces = load_faces(faces, config.size)
+        generator = grown(load(start), config.size) if start else StyleGan2(config.size)
+        self.generator = generator.requires_grad_(True).to(memory_format=torch.channels_last).to(self.device)
+        self.average = Average(self.generator)
+        self.features = ProjectedFeatures().to(memory_format=torch.channels_last).to(self.device)
+        self.heads = Heads().to(self.device)
+        betas = (0.0, 0.99)
+        self.generator_optimiser = torch.optim.Adam(
+            [
+                {"params": self.generator.synthesis.parameters(), "lr": config.learning_rate},
+                {"params": self.generator.mapping.parameters(), "lr": config.mapping_rate},
+            ],
+            betas=betas,
+        )
+        self.heads_optimiser = torch.optim.Adam(self.heads.parameters(), lr=config.learning_rate, betas=betas)
+
+    def run(self, folder: Path) -> int:
+        """Train, or go on training, in `folder`; returns the steps done."""
+        parts: dict[str, Stateful] = {
+            "generator": self.generator,
+            "average": self.average,
+            "features": self.features,
+            "heads": self.heads,
+            "generator_optimiser": self.generator_optimiser,
+            "heads_optimiser": self.heads_optimiser,
+        }
+
+        def evaluate(step: int) -> dict[str, float]:
+            self.sheet(folder / f"sheet_{step:06d}.png")
+            return {"images": float(step * self.config.batch), "frechet": self.frechet()}
+
+        return train(
+            folder,
+            parts,
+            self.step,
+            steps=self.config.steps,
+            evaluate=evaluate,
+            evaluate_every=self.config.evaluate_every,
+        )
+
+    def step(self, number: int) -> dict[str, float]:
+        """One update of the heads and one of the generator, on the same generated batch and its features."""
+        fakes = self._features(self._generate(number), grad=True)
+        with torch.no_grad():
+            reals = self._features(self._real(number), grad=False)
+        with self._half():
+            seen, made_up = self.heads(reals), self.heads([x.detach() for x in fakes])
+        heads_loss = hinge_real(seen) + hinge_fake(made_up)
+        _update(self.heads_optimiser, heads_loss)
+        self.heads.requires_grad_(False)
+        with self._half():
+            loss = generator_loss(self.heads(fakes))
+        _update(self.generator_optimiser, loss)
+        self.heads.requires_grad_(True)
+        images = (number + 1) * self.config.batch
+        half_life = min(self.config.average_images, max(0.05 * images, 500))
+        self.average.update(self.generator, 0.5 ** (self.config.batch / half_life))
+        return {"heads": heads_loss.item(), "generator": loss.item()}
+
+    def _generate(self, number: int) -> Tensor:
+        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
+        z = torch.randn(self.config.batch, Z, generator=random).to(self.device)
+        with self._half():
+            images: Tensor = self.generator(z)
+        return images.float()
+
+    def _real(self, number: int) -> Tensor:
+        """Faces of step `number`, half of them mirrored."""
+        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
+        chosen = torch.randint(len(self.faces), (self.config.batch,), generator=random)
+        images = self.faces[chosen].to(self.device).float() / 127.5 - 1
+        mirrored = torch.rand(len(images), generator=random) < 0.5
+        images[mirrored] = images[mirrored].flip(3)
+        return images
+
+    def _features(self, images: Tensor, *, grad: bool) -> list[Tensor]:
+        """Projected features of augmented images; in float32 for gradients on CPUs, slow at depthwise bfloat16 ones."""
+        seen = self._enlarged(diff_augment(images, self.config.colour))
+        with self._half(enabled=not grad or self.device.type == "cuda"):
+            maps: list[Tensor] = self.features(seen)
+        return maps
+
+    def _enlarged(self, images: Tensor) -> Tensor:
+        side = self.config.feature_side
+        return F.interpolate(images, (side, side), mode="bilinear", align_corners=False)
+
+    def _half(self, enabled: bool = True) -> torch.autocast:
+        native = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and native)
+
+    @torch.no_grad()
+    def samples(self, count: int, seed: int) -> Tensor:
+        """Images of the averaged network: float32 (count, 3, size, size) in [-1, 1]."""
+        random = torch.Generator().manual_seed(seed)
+        images = []
+        for start in range(0, count, 64):
+            z = torch.randn(min(64, count - start), Z, generator=random).to(self.device)
+            with self._half():
+                images.append(self.average.network(z).float().clamp(-1, 1).cpu())
+        return torch.cat(images)
+
+    def sheet(self, file: Path) -> None:
+        """A sheet of samples, the same z every time."""
+        rows, columns = _SHEET
+        pixels = ((self.samples(rows * columns, seed=7) + 1) * 127.5).byte().numpy()
+        size = pixels.shape[-1]
+        grid = pixels.reshape(rows, columns, 3, size, size).transpose(0, 3, 1, 4, 2)
+        Image.fromarray(grid.reshape(rows * size, columns * size, 3)).save(file)
+
+    @torch.no_grad()
+    def frechet(self) -> float:
+        """Fréchet distance to training faces on pooled, frozen EfficientNet-Lite0 features, of as many samples."""
+        chosen = torch.linspace(0, len(self.faces) - 1, min(_REFERENCE, len(self.faces))).long()
+        reals = self.faces[chosen].float() / 127.5 - 1
+        return frechet_distance(self._pooled(reals), self._pooled(self.samples(len(chosen), seed=11)))
+
+    def _pooled(self, images: Tensor) -> np.ndarray:
+        rows = []
+        for chunk in torch.split(images, 64):
+            with self._half():
+                rows.append(self.features.pooled(self._enlarged(chunk.to(self.device))).float().cpu())
+        return torch.cat(rows).double().numpy()
+
+    def export(self, file: Path) -> None:
+        """The averaged weights as float16 safetensors."""
+        state = self.average.network.state_dict()
+        save_file({name: value.half().contiguous() for name, value in state.items()}, file)
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """‖μₐ − μ_b‖² + tr(Σₐ + Σ_b − 2(ΣₐΣ_b)^½) of two samples (n, d) and (m, d) (Heusel et al. 2017)."""
+    mean = a.mean(0) - b.mean(0)
+    first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    eigenvalues = np.linalg.eigvals(first @ second)  # real and ≥ 0 but for rounding
+    return float(mean @ mean + np.trace(first) + np.trace(second) - 2 * np.sqrt(eigenvalues.real.clip(0)).sum())
+
+
+def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
