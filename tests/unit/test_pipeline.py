@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deid_udf import pipeline as line
+from deid_udf.compose import compose
 from deid_udf.detect.region import Frame, Region
 from deid_udf.errors import ModelError, Quarantined, Reason
+from deid_udf.images.encode import encode
 from deid_udf.pipeline import Pipeline, Record
 from deid_udf.policy import Policy, load_policy, parse_policy
 from deid_udf.privacy import KeyedNoise, RandomizedResponse
@@ -143,12 +145,10 @@ def test_every_bad_image_is_a_row_with_its_reason_and_the_rest_is_released(pipe:
 
 
 def test_a_frame_that_breaks_the_batch_takes_only_itself_out(pipe: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = line.compose
-
     def breaking(frame: Frame, replacements: list[Replacement]) -> tuple[Frame, NDArray[np.bool_]]:
         if frame.shape[1] == 240:
             raise MemoryError("a message that quotes the image")
-        return real(frame, replacements)
+        return compose(frame, replacements)
 
     monkeypatch.setattr(line, "compose", breaking)
     rows = pipe.run([Record(str(w), _png(0, width=w)) for w in (200, 240, 280)])
@@ -192,7 +192,7 @@ def test_an_image_never_spends_above_its_allowance(
     pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, allowance: str | None, outcomes: list[str]
 ) -> None:
     monkeypatch.setattr(pipe, "_protectors", {"face": ColourProtector(), "plate": ColourProtector()})
-    (row,) = pipe.run([Record("a", _png(0, 1, 2), allowance=allowance and Decimal(allowance))])
+    (row,) = pipe.run([Record("a", _png(0, 1, 2), allowance=None if allowance is None else Decimal(allowance))])
     assert [o["outcome"] for o in row["objects"]] == outcomes
     assert row["epsilon_total"] == 2 * outcomes.count("replaced")
     assert allowance is None or row["epsilon_total"] <= Decimal(allowance)
@@ -202,12 +202,11 @@ def test_a_memoised_draw_is_charged_to_the_first_released_image_of_a_task(
     pipe: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipe, "_protectors", {"face": ColourProtector(memo=b"m"), "plate": ColourProtector()})
-    encode, broken = line.encode, []
+    failures = [OSError()]
 
     def failing_once(*given: object) -> bytes:
-        if not broken:
-            broken.append(True)
-            raise OSError
+        if failures:
+            raise failures.pop()
         return encode(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(line, "encode", failing_once)
