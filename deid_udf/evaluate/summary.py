@@ -29,7 +29,7 @@ def utility_table(rows: pd.DataFrame, paper: Table) -> list[dict[str, Any]]:
     )
     table = []
     for metric in [m for m in UTILITY if m in means.index]:
-        here = {str(method): float(value) for method, value in means.loc[metric].items()}
+        here = {str(method): float(means.loc[metric, method]) for method in means.columns}
         there = paper.get(metric, {})
         table.append(
             {

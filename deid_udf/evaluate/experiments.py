@@ -1,0 +1,105 @@
+"""What each `--what` compares: a name for each method or detector, and the policy that makes it."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from deid_udf.detect.region import Frame
+from deid_udf.evaluate import measure
+from deid_udf.evaluate.datasets import Sample
+from deid_udf.evaluate.judges import Judges
+from deid_udf.pipeline import Pipeline
+from deid_udf.policy import (
+    Blur,
+    Budget,
+    CyclicLaplace,
+    DpPix,
+    LaplaceUnbounded,
+    LaplaceVector,
+    Mosaic,
+    Policy,
+    Prior,
+    RandomizedResponse,
+    parse_policy,
+)
+from deid_udf.privacy import NoiseSource, OsNoise
+
+Work = Callable[[Sequence[Sample], Sequence[Frame]], list[measure.Row]]
+
+EPSILONS = tuple(map(Decimal, ("1", "4", "8", "16", "64")))
+NOISELESS = Decimal(10**9)  # ε where the noise is far below a grey level: the projection itself
+PAPER_SCALES = tuple(map(Decimal, ("0.05", "0.1", "0.2", "0.4", "0.8")))
+KINDS = ("tables", "faces", "plates", "recall")
+
+
+def policies(what: str, policy: Policy) -> dict[str, Policy]:
+    """Method → policy, the given one first; caps are lifted, since an experiment publishes nothing."""
+    policy = policy.model_copy(update={"experiment": True, "budget": Budget()})
+    if what == "recall":
+        return _detectors(policy)
+    methods = {"ours": policy}
+    if what == "tables":
+        for choice in (Blur(name="blur"), Mosaic(name="mosaic"), DpPix(name="dp_pix", epsilon=Decimal(8))):
+            methods[choice.name] = _with(policy, faces=choice, plates=choice)
+    elif what == "faces":
+        methods |= _face_curve(policy)
+    elif what == "plates":
+        methods |= _plate_curve(policy)
+    return methods
+
+
+@lru_cache(maxsize=2)
+def open_work(what: str, policy: str, side: int, device: str = "cpu") -> Work:
+    """The work of one process: pipelines and judges open once. `policy` is a policy's canonical text."""
+    given = parse_policy(policy)
+    noise: NoiseSource = OsNoise()
+    pipelines = {name: Pipeline(p, noise=noise, device=device) for name, p in policies(what, given).items()}
+    if what == "recall":
+        return lambda samples, frames: measure.detections(samples, frames, pipelines)
+    judges = Judges.open(given.plates, device)
+    return lambda samples, frames: measure.compare(samples, frames, pipelines, judges, side)
+
+
+def _detectors(policy: Policy) -> dict[str, Policy]:
+    """The union, and each of its detectors alone."""
+    alone = {
+        choice.model: policy.model_copy(
+            update={"detection": policy.detection.model_copy(update={"detectors": (choice,)})}
+        )
+        for choice in policy.detection.detectors
+    }
+    return {"union": policy} | alone
+
+
+def _face_curve(policy: Policy) -> dict[str, Policy]:
+    curve = {"epsilon=0": _with(policy, faces=Prior(name="prior"))}
+    for epsilon in (*EPSILONS, NOISELESS):
+        name = "epsilon=inf" if epsilon == NOISELESS else f"epsilon={epsilon}"
+        curve[name] = _with(policy, faces=LaplaceVector(name="laplace_vector", epsilon=epsilon))
+    for scale in PAPER_SCALES:
+        paper = LaplaceUnbounded(name="laplace_unbounded", epsilon=1 / scale)
+        curve[f"laplace_unbounded scale={scale}"] = _with(policy, faces=paper)
+    return curve
+
+
+def _plate_curve(policy: Policy) -> dict[str, Policy]:
+    curve = {"epsilon=0": _with(policy, plates=Prior(name="prior"))}
+    for epsilon in EPSILONS:
+        curve[f"randomized_response epsilon={epsilon}"] = _with(
+            policy, plates=RandomizedResponse(name="randomized_response", epsilon=epsilon)
+        )
+    for epsilon in map(Decimal, ("0.05", "0.1", "0.25", "0.5", "1", "2")):
+        curve[f"cyclic_laplace epsilon={epsilon}"] = _with(
+            policy, plates=CyclicLaplace(name="cyclic_laplace", epsilon=epsilon)
+        )
+    return curve
+
+
+def _with(policy: Policy, faces: Any = None, plates: Any = None) -> Policy:
+    update: dict[str, Any] = {}
+    if faces is not None:
+        update["faces"] = policy.faces.model_copy(update={"mechanism": faces})
+    if plates is not None:
+        update["plates"] = policy.plates.model_copy(update={"mechanism": plates})
+    return policy.model_copy(update=update)
