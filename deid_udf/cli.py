@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,10 +21,13 @@ def run(job: Callable[[], int]) -> int:
 
 def summarise(summary: Mapping[str, Any]) -> None:
     """Print the summary as the last line of stdout: JSON, ε as exact decimal strings."""
-    print(json.dumps(summary, default=_plain, ensure_ascii=False), flush=True)
+    print(json.dumps(summary, default=plain, ensure_ascii=False), flush=True)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> str:
+    """What JSON has no type for: decimals exactly, times in ISO 8601."""
     if isinstance(value, Decimal):
         return format(value, "f")
-    raise TypeError(f"{type(value).__name__} in a summary")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} in JSON")

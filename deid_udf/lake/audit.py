@@ -1,0 +1,221 @@
+"""The audit: what was spent, what is left, and whether the published tables are what they claim, from them alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from itertools import repeat
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from deid_udf.errors import LakeError
+from deid_udf.lake import checks, spending
+from deid_udf.lake.checks import Violation
+from deid_udf.lake.session import Lake
+from deid_udf.lake.snapshots import History, read_history
+from deid_udf.lake.spending import Event, Spend
+from deid_udf.lake.tables import QUARANTINE, RELEASED, RUNS, exists
+from deid_udf.ledger import to_decimal
+from deid_udf.policy import Policy
+from deid_udf.privacy import Event as MechanismEvent
+from deid_udf.privacy import Mechanism, PlainSum, Pld, UnknownEvent, mechanism_from_event
+
+DELTAS = (Fraction(1, 10**6), Fraction(1, 10**9))
+SAMPLE = 64  # images that go through the gate's checks again
+_SCOPES = 50  # scopes that are listed, of each kind
+_COMPOSED = 5  # scopes whose ε is composed by the PLD accountant
+_MOST_RELEASES = 10_000  # beyond it, composing a scope takes minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """One scope's cost by two accountants.
+
+    Attributes:
+        scope: its columns.
+        releases: charged objects.
+        plain: the plain sum; None is unbounded.
+        pld: δ → ε by privacy loss distributions; None where unbounded or too many releases.
+        guarantee: the weakest word.
+        mixed: `metric` releases stand among `pure` ones at their worst case.
+    """
+
+    scope: Mapping[str, str | None]
+    releases: int
+    plain: Decimal | None
+    pld: Mapping[str, Decimal | None]
+    guarantee: str
+    mixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found, as of one published snapshot.
+
+    Attributes:
+        location: the lake.
+        run_id: the run that the sums are restricted to, or None; checks are always of everything.
+        at: when.
+        snapshot_id: the published state that was read.
+        total: everything.
+        by_run, by_day: ε by run and by day of release.
+        scopes: cap columns, joined by "+" → the scopes that spent most.
+        caps: cap columns → the scopes with least left of the newest policy's cap.
+        events: objects by treatment.
+        images: how many images spent how much.
+        top_images: those that spent most.
+        composed: the scopes that spent most, by two accountants.
+        runs: as in the table, newest first.
+        policies: policy hash → canonical text.
+        quarantined: reason → images.
+        violations: all breaches; empty is what a reader hopes for.
+    """
+
+    location: str
+    run_id: str | None
+    at: datetime
+    snapshot_id: int
+    total: Spend
+    by_run: list[Spend]
+    by_day: list[Spend]
+    scopes: dict[str, list[Spend]]
+    caps: dict[str, list[dict[str, Any]]]
+    events: list[Event]
+    images: list[tuple[Decimal | None, int]]
+    top_images: list[Spend]
+    composed: list[Composed]
+    runs: list[dict[str, Any]]
+    policies: dict[str, str]
+    quarantined: dict[str, int]
+    violations: list[Violation]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists and mappings; decimals and times stay what they are."""
+        return asdict(self)
+
+
+def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SAMPLE) -> Audit:
+    """Audit a lake.
+
+    Args:
+        lake: an opened lake.
+        location: its name in the report.
+        run_id: restricts the sums to one run; None is all of them.
+        sample: how many images go through the gate's checks again.
+
+    Raises:
+        LakeError: no released table there, or no such run.
+    """
+    if not exists(lake):
+        raise LakeError(f"{location}: no released table; has a run published here?")
+    history = read_history(lake)
+    released = lake.spark.read.option("versionAsOf", history.main).table(lake.table(RELEASED))
+    runs = lake.spark.table(lake.table(RUNS)).orderBy(F.desc("finished_at")).collect()
+    chosen = released if run_id is None else released.where(F.col("run_id") == run_id)
+    if run_id is not None and run_id not in {run["run_id"] for run in runs}:
+        raise LakeError(
+            f"{location}: no run {run_id!r}; there are {', '.join(r['run_id'] for r in runs[:10]) or 'none'}"
+        )
+
+    policies, violations = checks.policies_of(runs)
+    newest = policies.get(runs[0]["policy_hash"]) if runs else None
+    time = spending.by_time(released)
+    every_event = spending.by_event(released)
+    violations += _violations(lake, released, history, runs, policies, time["run"], every_event, sample)
+    if run_id is not None:
+        time = spending.by_time(chosen)
+    columns = _scope_columns(policies.values())
+    scopes = {"+".join(c): spending.by_scope(chosen, c, _SCOPES) for c in columns}
+    return Audit(
+        location=location,
+        run_id=run_id,
+        at=datetime.now(UTC),
+        snapshot_id=history.main,
+        total=time["all"][0],
+        by_run=time["run"],
+        by_day=time["day"],
+        scopes=scopes,
+        caps=_caps(released, newest),
+        events=every_event if run_id is None else spending.by_event(chosen),
+        images=spending.distribution(chosen),
+        top_images=spending.by_scope(chosen, ["image_id"], _SCOPES),
+        composed=[c for name in columns for c in compose(chosen, scopes["+".join(name)][:_COMPOSED], name)],
+        runs=[run.asDict() for run in runs],
+        policies={digest: policy.canonical() for digest, policy in policies.items()},
+        quarantined=_quarantined(lake, run_id),
+        violations=violations,
+    )
+
+
+def compose(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) -> list[Composed]:
+    """Scopes by two accountants: as if everything in a scope were about one person."""
+    if not spends:
+        return []
+    spark = released.sparkSession
+    schema = ", ".join(f"`{c}` string" for c in columns)
+    scopes = spark.createDataFrame([tuple(spend.key[c] for c in columns) for spend in spends], schema)
+    charged: dict[tuple[str | None, ...], list[tuple[Mechanism, int]]] = {}
+    for row in spending.events_of(released, scopes, columns):
+        parameters = {entry["key"]: entry["value"] for entry in row["parameters"] or ()}
+        try:
+            mechanism = mechanism_from_event(MechanismEvent(row["mechanism"], row["version"], parameters))
+        except UnknownEvent:
+            continue  # a violation of its own
+        charged.setdefault(tuple(row[c] for c in columns), []).append((mechanism, row["count"]))
+    return [_composed(spend, charged.get(tuple(spend.key[c] for c in columns), [])) for spend in spends]
+
+
+def _composed(spend: Spend, charged: Sequence[tuple[Mechanism, int]]) -> Composed:
+    releases = [m for mechanism, count in charged for m in repeat(mechanism, count)]
+    plain = PlainSum().compose(releases, metric_at_worst_case=True)
+    pld: dict[str, Decimal | None] = {}
+    for delta in DELTAS:
+        bounded = plain.epsilon is not None and len(releases) <= _MOST_RELEASES
+        cost = Pld(delta).compose(releases, metric_at_worst_case=True).epsilon if bounded else None
+        pld[f"{float(delta):g}"] = to_decimal(cost)
+    return Composed(spend.key, len(releases), to_decimal(plain.epsilon), pld, str(plain.guarantee), plain.mixed)
+
+
+def _violations(
+    lake: Lake,
+    released: DataFrame,
+    history: History,
+    runs: Sequence[Any],
+    policies: Mapping[str, Policy],
+    by_run: Sequence[Spend],
+    events: Sequence[Event],
+    sample: int,
+) -> list[Violation]:
+    derived = lake.spark.table(lake.table(QUARANTINE)).groupBy("snapshot_id").count().collect()
+    return [
+        *checks.check_runs(by_run, runs, {row["snapshot_id"]: row["count"] for row in derived}),
+        *checks.check_history(lake, history, runs),
+        *checks.check_rows(released, policies),
+        *checks.check_once(released),
+        *checks.check_events(released, events),
+        *checks.check_caps(released, policies),
+        *checks.check_sample(released, policies, sample),
+    ]
+
+
+def _scope_columns(policies: Any) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(scope.columns for policy in policies for scope in policy.budget.scopes))
+
+
+def _caps(released: DataFrame, newest: Policy | None) -> dict[str, list[dict[str, Any]]]:
+    if newest is None:
+        return {}
+    caps = {scope.columns: scope.cap for scope in newest.budget.scopes}
+    if newest.budget.image is not None:
+        caps[("image_id",)] = newest.budget.image
+    return {"+".join(c): spending.caps_left(released, c, cap, _SCOPES) for c, cap in caps.items()}
+
+
+def _quarantined(lake: Lake, run_id: str | None) -> dict[str, int]:
+    rows = lake.spark.table(lake.table(QUARANTINE))
+    if run_id is not None:
+        rows = rows.where(F.col("run_id") == run_id)
+    return {row["reason"]: row["count"] for row in rows.groupBy("reason").count().orderBy("reason").collect()}

@@ -1,0 +1,308 @@
+"""What must hold in published tables, checked from them alone. Every breach is a row with its evidence.
+
+Checked are the rows against themselves (bytes, hashes, sums), against the mechanisms that they name, against the
+policies' caps at every release in history, against what `runs` and `quarantine` say, and against Iceberg's own history.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from deid_udf.errors import PolicyError
+from deid_udf.lake.allowances import EPSILON_TYPE
+from deid_udf.lake.gate import violations as violations_of_row
+from deid_udf.lake.session import Lake
+from deid_udf.lake.snapshots import History, Snapshot
+from deid_udf.lake.spending import Event, Spend
+from deid_udf.lake.tables import RELEASED
+from deid_udf.ledger import to_decimal
+from deid_udf.policy import Policy, parse_policy
+from deid_udf.privacy import Event as MechanismEvent
+from deid_udf.privacy import UnknownEvent, mechanism_from_event
+from deid_udf.schema import Status
+
+MOST = 100  # rows that one check names
+_KEY = ["image_id", "content_sha256", "policy_hash"]
+_WIDE = "decimal(37,18)"  # two of these add up to DECIMAL(38, 18) exactly; two DECIMAL(38, 18) are rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach.
+
+    Attributes:
+        check: which rule.
+        subject: what breaks it: an image, a run, a scope, a snapshot.
+        evidence: what was found, and what should have been.
+    """
+
+    check: str
+    subject: str
+    evidence: str
+
+
+def policies_of(runs: Iterable[Row]) -> tuple[dict[str, Policy], list[Violation]]:
+    """The policies in force by hash, and those whose text is not what was hashed."""
+    policies: dict[str, Policy] = {}
+    broken = []
+    for run in runs:
+        try:
+            policy = parse_policy(run["policy"], f"run {run['run_id']}")
+        except PolicyError as error:
+            broken.append(Violation("policy", f"run {run['run_id']}", str(error).splitlines()[0]))
+            continue
+        policies[run["policy_hash"]] = policy
+        if policy.hash != run["policy_hash"]:
+            evidence = f"its text has hash {policy.hash}, the run says {run['policy_hash']}"
+            broken.append(Violation("policy", f"run {run['run_id']}", evidence))
+    return policies, broken
+
+
+def check_rows(released: DataFrame, policies: Mapping[str, Policy]) -> list[Violation]:
+    """Each row against itself: bytes and hashes, sums and largest, copies, guarantee words, its policy."""
+    objects = F.col("objects")
+    total = F.aggregate(objects, _wide(F.lit(0)), lambda a, o: _wide(a + _wide(o["epsilon"])))
+    largest = F.array_max(F.transform(objects, lambda o: o["epsilon"]))
+    unbounded = F.exists(objects, lambda o: o["epsilon"].isNull())
+    strict = [h for h, policy in policies.items() if not policy.experiment]
+    rules: list[tuple[str, Column]] = [
+        ("status", F.col("status") != str(Status.RELEASED)),
+        ("bytes", F.col("protected").isNull()),
+        ("bytes", F.sha2("protected", 256) != F.col("output_sha256")),
+        ("original", (F.size(objects) > 0) & (F.col("output_sha256") == F.col("content_sha256"))),
+        ("ledger", objects.isNull()),
+        ("total", ~F.col("epsilon_total").eqNullSafe(total.cast(EPSILON_TYPE))),
+        ("largest", ~F.col("epsilon_max").eqNullSafe(F.when(~unbounded, F.coalesce(largest, _zero())))),
+        ("copy", F.col("copy_of").isNotNull() & (F.size(objects) > 0)),
+        ("policy", ~F.col("policy_hash").isin(list(policies))),
+        ("guarantee", F.col("policy_hash").isin(strict) & F.exists(objects, lambda o: o["guarantee"] == "none")),
+    ]
+    evidence = {
+        "status": F.concat(F.lit("status "), F.col("status")),
+        "bytes": F.concat(F.lit("its bytes have sha256 "), F.coalesce(F.sha2("protected", 256), F.lit("(none)")),
+                          F.lit(", its row says "), F.coalesce("output_sha256", F.lit("(none)"))),
+        "original": F.lit("it has regions, but its bytes are the original's"),
+        "ledger": F.lit("it has no ledger"),
+        "total": F.concat(F.lit("its row says ε "), _text("epsilon_total"), F.lit(", its objects add up to "),
+                          _text(total)),
+        "largest": F.concat(F.lit("its row says at most ε "), _text("epsilon_max"), F.lit(" an object, it is "),
+                            _text(largest)),
+        "copy": F.lit("a copy that spends"),
+        "policy": F.concat(F.lit("no run knows its policy "), F.col("policy_hash")),
+        "guarantee": F.lit("an object without guarantee under a policy that is no experiment"),
+    }  # fmt: skip
+    names = F.filter(F.array(*(F.when(broken, F.lit(name)) for name, broken in rules)), lambda n: n.isNotNull())
+    told = F.create_map(*(part for name, text in evidence.items() for part in (F.lit(name), text)))
+    found = released.withColumn("_names", F.array_distinct(names)).where(F.size("_names") > 0)
+    found = found.select(_subject(), F.explode("_names").alias("name"), told.alias("told"))
+    return [Violation(r["name"], r["subject"], r["told"][r["name"]]) for r in found.limit(MOST).collect()]
+
+
+def check_once(released: DataFrame) -> list[Violation]:
+    """No image twice under one policy."""
+    twice = released.groupBy(*_KEY).count().where("count > 1").limit(MOST).collect()
+    return [Violation("once", f"image {row['image_id']}", f"released {row['count']} times") for row in twice]
+
+
+def check_events(released: DataFrame, events: Sequence[Event]) -> list[Violation]:
+    """Every object's ε is its mechanism's worst case (nothing, where the draw was memoised), and so is its word."""
+    found = []
+    for event in events:
+        wrong = _wrong_with(event)
+        if wrong:
+            subjects = _images_with(released, event)
+            found += [Violation("mechanism", subject, wrong) for subject in subjects]
+    return found[:MOST]
+
+
+def check_caps(released: DataFrame, policies: Mapping[str, Policy]) -> list[Violation]:
+    """No scope above the cap of the policy under which it grew, at any release in history."""
+    caps: dict[tuple[str, ...], dict[str, Decimal]] = {}
+    for digest, policy in policies.items():
+        for scope in policy.budget.scopes:
+            caps.setdefault(scope.columns, {})[digest] = scope.cap
+        if policy.budget.image is not None:
+            for column in ("image_id", "content_sha256"):
+                caps.setdefault((column,), {})[digest] = policy.budget.image
+    return [v for columns, by_policy in caps.items() for v in _over(released, columns, by_policy)][:MOST]
+
+
+def check_runs(by_run: Sequence[Spend], runs: Sequence[Row], quarantined: Mapping[int, int]) -> list[Violation]:
+    """What `runs` says of each run is what the tables hold."""
+    found = []
+    told: dict[str, list[Row]] = {}
+    for run in runs:
+        told.setdefault(run["run_id"], []).append(run)
+        if quarantined.get(run["snapshot_id"], 0) != run["quarantined"]:
+            evidence = f"{quarantined.get(run['snapshot_id'], 0)} quarantined images, it says {run['quarantined']}"
+            found.append(Violation("run", f"run {run['run_id']}", evidence))
+    spends = {str(spend.key["run_id"]): spend for spend in by_run}
+    for run_id in sorted(told.keys() | spends.keys()):
+        spend = spends.get(run_id)
+        here = (spend.images, spend.objects, spend.epsilon) if spend else (0, 0, Decimal(0))
+        attempts = told.get(run_id, [])
+        epsilons = [run["epsilon"] for run in attempts]
+        said = (
+            sum(run["released"] for run in attempts),
+            sum(run["objects"] for run in attempts),
+            None if None in epsilons else sum(epsilons, Decimal(0)),
+        )
+        if here != said:
+            names = ("images", "objects", "ε")
+            parts = [f"{h} {n}, it says {s}" for h, s, n in zip(here, said, names, strict=True) if h != s]
+            found.append(Violation("run", f"run {run_id}", "; ".join(parts)))
+    return found
+
+
+def check_history(lake: Lake, history: History, runs: Sequence[Row]) -> list[Violation]:
+    """Published rows are only ever added: whatever else changed `main` is named, row by row."""
+    quarantined = {run["snapshot_id"]: run["quarantined"] for run in runs}
+    found: list[Violation] = []
+    for snapshot in history.ancestors(history.main):
+        parent = history.snapshots.get(snapshot.parent or 0)
+        if snapshot.run_id is not None or parent is None or snapshot.summary.get("operation", "") == "replace":
+            continue
+        dropped = int(snapshot.summary.get("deleted-records", 0))
+        added = int(snapshot.summary.get("added-records", 0))
+        if not added and dropped == quarantined.get(parent.id, 0):
+            continue  # the run took its quarantined rows off its own branch
+        found += _changed(lake, parent, snapshot)
+    return found[:MOST]
+
+
+def check_sample(released: DataFrame, policies: Mapping[str, Policy], size: int) -> list[Violation]:
+    """A sample, drawn by hash, through all that the release gate checks of an image, metadata included."""
+    texts = {digest: policy.canonical() for digest, policy in policies.items()}
+
+    def check_batches(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        known = {digest: parse_policy(text) for digest, text in texts.items()}
+        for batch in batches:
+            records: list[dict[str, Any]] = batch.to_dict("records")  # type: ignore[assignment]
+            rows = [(row, known.get(row["policy_hash"])) for row in records]
+            wrong = [
+                (f"image {row['image_id']} (run {row['run_id']})", line)
+                for row, policy in rows
+                if policy is not None
+                for line in violations_of_row(row, policy)
+            ]
+            yield pd.DataFrame(wrong, columns=["subject", "wrong"])
+
+    drawn = released.select(*_KEY, "run_id").orderBy(F.xxhash64(*_KEY)).limit(size)
+    sample = released.join(F.broadcast(drawn), [*_KEY, "run_id"], "left_semi")
+    found = sample.mapInPandas(check_batches, "subject string, wrong string")
+    return [Violation("sample", row["subject"], row["wrong"]) for row in found.limit(MOST).collect()]
+
+
+def _wrong_with(event: Event) -> str:
+    try:
+        mechanism = mechanism_from_event(MechanismEvent(event.mechanism, event.version, event.parameters))
+    except UnknownEvent as error:
+        return str(error)
+    owed = Decimal(0) if event.memoised else to_decimal(mechanism.worst_case)
+    if event.epsilon != owed:
+        return f"{event.mechanism} is charged ε {event.epsilon}, its parameters say {owed}"
+    if event.guarantee != mechanism.guarantee:
+        return f"{event.mechanism} is called {event.guarantee!r}, it is {str(mechanism.guarantee)!r}"
+    if event.epsilon_unit != to_decimal(mechanism.epsilon_unit):
+        return f"{event.mechanism} says ε {event.epsilon_unit} a unit, it is {to_decimal(mechanism.epsilon_unit)}"
+    return ""
+
+
+def _images_with(released: DataFrame, event: Event) -> list[str]:
+    def same(entry: Column) -> Column:
+        return (
+            (entry["mechanism"] == event.mechanism)
+            & (entry["version"] == event.version)
+            & entry["guarantee"].eqNullSafe(F.lit(event.guarantee))
+            & entry["epsilon"].eqNullSafe(F.lit(event.epsilon).cast(EPSILON_TYPE))
+            & entry["epsilon_unit"].eqNullSafe(F.lit(event.epsilon_unit).cast(EPSILON_TYPE))
+            & (entry["memo_of"].isNotNull() == F.lit(event.memoised))
+            & (F.size(entry["parameters"]) == len(event.parameters))
+            & F.forall(
+                F.map_entries(entry["parameters"]),
+                lambda p: F.coalesce(F.element_at(known, p["key"]) == p["value"], F.lit(False)),
+            )
+        )
+
+    pairs = [F.lit(text) for pair in event.parameters.items() for text in pair]
+    known = F.create_map(*pairs) if pairs else F.expr("map('', '')")
+    rows = released.where(F.exists("objects", same)).select(_subject()).limit(MOST)
+    return [row["subject"] for row in rows.collect()]
+
+
+def _over(released: DataFrame, columns: Sequence[str], caps: Mapping[str, Decimal]) -> list[Violation]:
+    """Cumulative spend of each scope, release by release, against the cap of the policy of that release."""
+    limits = F.create_map(*(F.lit(part) for digest, cap in caps.items() for part in (digest, cap)))
+    releases = released.groupBy(*columns, "released_at", "policy_hash").agg(
+        F.sum("epsilon_total").alias("spent"), F.count_if(F.col("epsilon_total").isNull()).alias("unbounded")
+    )
+    so_far = Window.partitionBy(*columns).orderBy("released_at").rangeBetween(Window.unboundedPreceding, 0)
+    grown = releases.select(
+        *columns,
+        "released_at",
+        F.element_at(limits, F.col("policy_hash")).alias("cap"),
+        F.sum("spent").over(so_far).alias("so_far"),
+        (F.sum("unbounded").over(so_far) > 0).alias("unbounded"),
+        ((F.col("spent") > 0) | (F.col("unbounded") > 0)).alias("grew"),
+    )
+    over = grown.where("grew and cap is not null and (unbounded or so_far > cap)").limit(MOST).collect()
+    return [
+        Violation(
+            "cap",
+            ", ".join(f"{c}={row[c]}" for c in columns),
+            f"ε {'unbounded' if row['unbounded'] else format(row['so_far'].normalize(), 'f')} "
+            f"on {row['released_at']:%Y-%m-%d %H:%M}, its cap is {format(row['cap'].normalize(), 'f')}",
+        )
+        for row in over
+    ]
+
+
+def _changed(lake: Lake, parent: Snapshot, snapshot: Snapshot) -> list[Violation]:
+    told = ["run_id", "status", "output_sha256", "epsilon_total", "epsilon_max"]
+    # Rows are compared as a whole, the bytes through their hash.
+    whole = F.xxhash64(F.to_json(F.struct("*", F.sha2("protected", 256).alias("_bytes")).dropFields("protected")))
+
+    def rows(of: Snapshot) -> DataFrame:
+        table = lake.spark.read.option("versionAsOf", of.id).table(lake.table(RELEASED))
+        return table.where(F.col("status") == str(Status.RELEASED)).select(*_KEY, *told, whole.alias("whole"))
+
+    before, after = rows(parent), rows(snapshot)
+    joined = before.alias("b").join(after.alias("a"), _KEY, "full").where("not (b.whole <=> a.whole)")
+    when = f"{snapshot.committed_at:%Y-%m-%d %H:%M}"
+    made = f"snapshot {snapshot.id} ({snapshot.summary.get('operation', 'change')}, {when})"
+    columns = [*told, "whole"]
+    changed = joined.select(*_KEY, *(f"b.{c}" for c in columns), *(F.col(f"a.{c}").alias(f"new_{c}") for c in columns))
+    found = []
+    for row in changed.limit(MOST).collect():
+        if row["new_whole"] is None:
+            evidence = f"removed by {made}"
+        elif row["whole"] is None:
+            evidence = f"added by {made}, which is no run"
+        else:
+            parts = [f"{c} was {row[c]}, is {row[f'new_{c}']}" for c in told if row[c] != row[f"new_{c}"]]
+            evidence = f"changed by {made}: {'; '.join(parts) or 'its content'}"
+        found.append(Violation("history", f"image {row['image_id']}", evidence))
+    return found
+
+
+def _subject() -> Column:
+    return F.concat(F.lit("image "), F.col("image_id"), F.lit(" (run "), F.col("run_id"), F.lit(")")).alias("subject")
+
+
+def _text(value: str | Column) -> Column:
+    column = F.col(value) if isinstance(value, str) else value
+    return F.coalesce(F.regexp_replace(column.cast("string"), r"\.?0+$", ""), F.lit("unbounded"))
+
+
+def _wide(value: Column) -> Column:
+    return value.cast(_WIDE)
+
+
+def _zero() -> Column:
+    return F.lit(Decimal(0)).cast(EPSILON_TYPE)

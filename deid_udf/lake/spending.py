@@ -1,0 +1,143 @@
+"""ε that was spent, from published rows alone: by run, day, scope, image and mechanism. Sums are exact decimals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from deid_udf.lake.allowances import EPSILON_TYPE, spent_by
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What one group of images spent.
+
+    Attributes:
+        key: the group's name by column; empty for everything.
+        images, objects: how many.
+        epsilon: Σ over the images; None is unbounded.
+        largest: the largest image's Σ; None is unbounded.
+    """
+
+    key: Mapping[str, str | None]
+    images: int
+    objects: int
+    epsilon: Decimal | None
+    largest: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Objects that got the same treatment.
+
+    Attributes:
+        kind, outcome, cause, guarantee, noise_source, detector: as in the ledger.
+        mechanism, version, parameters: the event that the ledger names.
+        epsilon, epsilon_unit: what each was charged.
+        memoised: whether they repeat a draw that another object was charged for.
+        public: attributes that the policy declares outside the guarantee.
+        objects: how many.
+    """
+
+    kind: str
+    outcome: str
+    cause: str
+    mechanism: str
+    version: int
+    parameters: Mapping[str, str]
+    guarantee: str
+    epsilon: Decimal | None
+    epsilon_unit: Decimal | None
+    noise_source: str
+    detector: str
+    memoised: bool
+    public: tuple[str, ...]
+    objects: int
+
+    @property
+    def total(self) -> Decimal | None:
+        """Σ over the objects; None is unbounded."""
+        return None if self.epsilon is None else self.epsilon * self.objects
+
+
+def by_time(released: DataFrame) -> dict[str, list[Spend]]:
+    """Everything ("all"), by run and by day of release, in one pass."""
+    rows = released.withColumn("day", F.date_format("released_at", "yyyy-MM-dd"))
+    found = rows.groupingSets([[], ["run_id"], ["day"]], "run_id", "day").agg(*_sums(), F.grouping_id().alias("_set"))
+    named = {0b11: ("all", ()), 0b01: ("run", ("run_id",)), 0b10: ("day", ("day",))}
+    spends: dict[str, list[Spend]] = {name: [] for name, _ in named.values()}
+    for row in found.collect():
+        name, columns = named[row["_set"]]
+        spends[name].append(_spend(row, columns))
+    return {name: sorted(some, key=lambda s: str(s.key)) for name, some in spends.items()}
+
+
+def by_scope(released: DataFrame, columns: Sequence[str], most: int) -> list[Spend]:
+    """The scopes that spent most, unbounded ones first."""
+    found = released.groupBy(*columns).agg(*_sums())
+    return [_spend(row, columns) for row in found.orderBy(F.desc_nulls_first("epsilon")).limit(most).collect()]
+
+
+def by_event(released: DataFrame) -> list[Event]:
+    """Objects by kind, treatment and charge: a handful of groups, however many objects."""
+    entry = F.col("entry")
+    keys = ["kind", "outcome", "cause", "mechanism", "version", "guarantee", "epsilon", "epsilon_unit", "noise_source",
+            "detector", "public"]  # fmt: skip
+    objects = released.select(F.explode("objects").alias("entry"))
+    grouped = objects.groupBy(
+        *(entry[key].alias(key) for key in keys),
+        F.array_sort(F.map_entries(entry["parameters"])).alias("parameters"),
+        entry["memo_of"].isNotNull().alias("memoised"),
+    ).agg(F.count("*").alias("objects"))
+    return sorted((_event(row) for row in grouped.collect()), key=lambda e: (e.kind, e.outcome, e.cause, -e.objects))
+
+
+def distribution(released: DataFrame) -> list[tuple[Decimal | None, int]]:
+    """How many images spent how much, in order of ε; unbounded last."""
+    found = released.groupBy("epsilon_total").count().orderBy(F.asc_nulls_last("epsilon_total"))
+    return [(row["epsilon_total"], row["count"]) for row in found.collect()]
+
+
+def events_of(released: DataFrame, scopes: DataFrame, columns: Sequence[str]) -> list[Row]:
+    """Charged events of some scopes: the scope's columns, `mechanism`, `version`, `parameters`, `count`."""
+    same = [released[c].eqNullSafe(scopes[c]) for c in columns]
+    objects = released.join(F.broadcast(scopes), same, "left_semi").select(*columns, F.explode("objects").alias("e"))
+    charged = objects.where("e.memo_of is null and (e.epsilon is null or e.epsilon > 0)")
+    parameters = F.array_sort(F.map_entries("e.parameters")).alias("parameters")
+    return charged.groupBy(*columns, "e.mechanism", "e.version", parameters).count().collect()
+
+
+def caps_left(released: DataFrame, columns: Sequence[str], cap: Decimal, most: int) -> list[dict[str, Any]]:
+    """The scopes that have least left of a cap: their columns, `cap`, `spent`, `left` (None where unbounded)."""
+    spent = spent_by(released, columns).orderBy(F.desc("_unbounded"), F.desc("_spent")).limit(most)
+    return [
+        {c: row[c] for c in columns}
+        | {"cap": cap, "spent": None if row["_unbounded"] else row["_spent"]}
+        | {"left": None if row["_unbounded"] else cap - row["_spent"]}
+        for row in spent.collect()
+    ]
+
+
+def _sums() -> list[Column]:
+    unbounded = F.bool_or(F.col("epsilon_total").isNull())
+    return [
+        F.count("image_id").alias("images"),
+        F.coalesce(F.sum(F.size("objects")), F.lit(0)).alias("objects"),
+        F.when(~unbounded, F.sum("epsilon_total").cast(EPSILON_TYPE)).alias("epsilon"),
+        F.when(~unbounded, F.max("epsilon_total")).alias("largest"),
+    ]
+
+
+def _spend(row: Row, columns: Sequence[str]) -> Spend:
+    key = {column: None if row[column] is None else str(row[column]) for column in columns}
+    return Spend(key, row["images"], row["objects"], row["epsilon"], row["largest"])
+
+
+def _event(row: Row) -> Event:
+    values = row.asDict()
+    values["parameters"] = {entry["key"]: entry["value"] for entry in values["parameters"] or ()}
+    values["public"] = tuple(values["public"] or ())
+    return Event(**values)

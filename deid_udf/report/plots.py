@@ -1,0 +1,85 @@
+"""Plots as inline SVG (matplotlib), in the page's own colours, so that they follow it from light to dark."""
+
+import io
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Stand-ins that matplotlib draws with; the page's style sheet says what they look like.
+_COLOURS = {"#010101": "var(--ink)", "#020202": "var(--accent)", "#030303": "var(--soft)", "#040404": "var(--bad)"}
+INK, ACCENT, SOFT, BAD = _COLOURS
+_WIDTH, _HEIGHT = 7.2, 2.6  # inches
+_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "deid", "font.size": 9}  # text stays text, ids stay the same
+
+
+def over_time(days: Sequence[str], spent: Sequence[Decimal | None]) -> str:
+    """ε spent a day, and what it adds up to. Days without a bound are marked."""
+    figure, axes = _plot("ε spent a day")
+    heights = [float(value or 0) for value in spent]
+    axes.bar(days, heights, color=ACCENT, width=0.6)
+    for day, value in zip(days, spent, strict=True):
+        if value is None:
+            axes.annotate("∞", (day, 0), ha="center", va="bottom", color=BAD)
+    if len(days) > 1:
+        total = axes.twinx()
+        total.plot(days, [sum(heights[: i + 1]) for i in range(len(days))], color=INK, linewidth=1.2)
+        total.set_ylabel("together", color=INK)
+        total.set_ylim(bottom=0)
+        _quiet(total)
+    if len(days) > 8:
+        axes.set_xticks(range(0, len(days), -(-len(days) // 8)))
+    return _svg(figure)
+
+
+def by_image(counts: Sequence[tuple[Decimal | None, int]], cap: Decimal | None) -> str:
+    """How many images spent how much, and the cap on one image."""
+    figure, axes = _plot("images")
+    bounded = [(float(value), count) for value, count in counts if value is not None]
+    if bounded:
+        values, weights = zip(*bounded, strict=True)
+        axes.hist(values, bins=min(40, max(8, len(bounded))), weights=weights, color=ACCENT)
+    if cap is not None:
+        axes.axvline(float(cap), color=BAD, linewidth=1.2)
+        axes.annotate(" cap", (float(cap), 1), xycoords=("data", "axes fraction"), va="top", color=BAD)
+    unbounded = sum(count for value, count in counts if value is None)
+    axes.set_xlabel("ε of an image" + (f"; {unbounded} unbounded" if unbounded else ""), color=INK)
+    return _svg(figure)
+
+
+def _plot(label: str) -> tuple[Figure, Axes]:
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    axes.set_ylabel(label, color=INK)
+    axes.patch.set_alpha(0)
+    axes.grid(axis="y", color=SOFT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    _quiet(axes)
+    return figure, axes
+
+
+def _quiet(axes: Axes) -> None:
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(SOFT)
+    axes.tick_params(colors=INK, length=0)
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    with rc_context(_STYLE):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    svg = text[text.index("<svg") :]
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    for stand_in, colour in _COLOURS.items():
+        svg = svg.replace(stand_in, colour)
+    return svg

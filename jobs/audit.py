@@ -1,0 +1,76 @@
+"""The audit: ε spent and left by image, scope, run, day and mechanism, and proofs, from the published tables alone.
+
+    spark-submit jobs/audit.py --lake LAKE [--run-id R] [--json FILE] [--html FILE]
+
+LAKE is file:///… or s3a://…; `python jobs/audit.py …` does the same on this machine alone.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from deid_udf.cli import plain, run, summarise
+from deid_udf.errors import ExitCode
+from deid_udf.lake.audit import SAMPLE, Audit, audit
+from deid_udf.lake.session import open_lake, open_session
+from deid_udf.report.audit import page
+
+EPILOG = """\
+Checked are: every image's bytes against its hash; its ledger against its objects; every object's ε against the
+mechanism and parameters that it names; caps at every release in history; runs and quarantine against what was released;
+Iceberg's history for rows that anything but a run changed or removed; and a sample of images for metadata.
+
+exit codes: 0 done, 2 wrong usage or lake, 4 a violation was found (each is a row of the report and of the JSON). The
+last line of stdout is a summary in JSON.
+"""
+
+
+def main() -> int:
+    """Parse, open, audit, report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lake", required=True, metavar="LAKE", help="where jobs/deidentify.py published")
+    parser.add_argument("--run-id", metavar="ID", help="sums of this run only; checks are always of everything")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="everything, as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="everything, as one page that needs no network")
+    parser.add_argument(
+        "--sample", type=int, default=SAMPLE, metavar="N", help=f"images checked for metadata (default {SAMPLE})"
+    )
+    options = parser.parse_args()
+    begun = time.perf_counter()
+    with open_session("audit", options.lake) as spark:
+        found = audit(open_lake(spark, options.lake), options.lake, options.run_id, options.sample)
+    if options.json:
+        write(options.json, json.dumps(found.as_dict(), default=plain, ensure_ascii=False, indent=1))
+    if options.html:
+        write(options.html, page(found))
+    for violation in found.violations:
+        print(f"violation: {violation.check}: {violation.subject}: {violation.evidence}", file=sys.stderr)
+    summarise(summary(found) | {"seconds": round(time.perf_counter() - begun, 2)})
+    return ExitCode.AUDIT_VIOLATION if found.violations else ExitCode.DONE
+
+
+def summary(found: Audit) -> dict[str, Any]:
+    """The last line of stdout."""
+    return {
+        "images": found.total.images,
+        "objects": found.total.objects,
+        "epsilon": found.total.epsilon,
+        "runs": len(found.by_run),
+        "quarantined": found.quarantined,
+        "violations": len(found.violations),
+    }
+
+
+def write(file: Path, text: str) -> None:
+    """Write a report, making its folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))
