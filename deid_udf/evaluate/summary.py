@@ -29,7 +29,7 @@ def utility_table(rows: pd.DataFrame, paper: Table) -> list[dict[str, Any]]:
     )
     table = []
     for metric in [m for m in UTILITY if m in means.index]:
-        here = {str(method): float(means.loc[metric, method]) for method in means.columns}
+        here = dict(zip(map(str, means.columns), means.loc[metric].to_numpy(np.float64).tolist(), strict=True))
         there = paper.get(metric, {})
         table.append(
             {

@@ -1,6 +1,6 @@
 """Measure a folder of pictures over the cluster: long rows into Parquet, resumable by picture."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +47,7 @@ def measure(
     with Progress(f"evaluate {what}", len(left)) as progress:
         count = progress.accumulator(spark.sparkContext)
 
-        def work(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        def work(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
             from deid_udf.evaluate.experiments import open_work
             from deid_udf.images.decode import Limits, decode
 
@@ -71,15 +71,9 @@ def measure(
 
 def _mark(file: str) -> dict[str, object]:
     """The row that says a picture is done, also where nothing on it could be measured."""
-    return {
-        "file": file,
-        "method": "",
-        "metric": "measured",
-        "value": 1.0,
-        "kind": None,
-        "object": None,
-        "height": None,
-    }
+    from deid_udf.evaluate.measure import row
+
+    return row(file, "", "measured", 1.0)
 
 
 def _measured(spark: SparkSession, rows: str) -> set[str]:
