@@ -11,6 +11,7 @@ from deid_udf.detect.region import Frame
 _WHITE = 235.0  # a plate's white in a well exposed picture
 _DARKEST = 0.5  # of that white: plates are retro-reflective, and stay bright on dark cars and at night
 _EDGE = 40.0  # grey levels that a local contrast must span to count as an edge
+_SAMPLING = 0.4  # variance that a difference over two pixels adds to an edge's blur
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -76,8 +77,8 @@ def matched_to(look: Appearance, plate: Frame, old: Frame) -> Appearance:
         old: the old plate's pixels, uint8 (h, w, 3).
     """
     new = look.haze + float((plate.reshape(-1, 3).mean(0) * look.gain) @ _GREY) * (1 - look.haze / 255)
-    ratio = np.float32(np.clip(float(old.reshape(-1, 3).mean(0) @ _GREY) / max(new, 1.0), 0.3, 1.8))
-    return replace(look, gain=look.gain * ratio, haze=look.haze * float(min(ratio, 1)))
+    ratio = min(max(float(old.reshape(-1, 3).mean(0) @ _GREY) / max(new, 1.0), 0.3), 1.8)
+    return replace(look, gain=look.gain * np.float32(ratio), haze=look.haze * min(ratio, 1.0))
 
 
 def _slope(grey: NDArray[np.float32], outside: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -102,7 +103,8 @@ def _blur(grey: NDArray[np.float32], inner: NDArray[np.bool_]) -> float:
     if edge.sum() < 8:
         return NEUTRAL.blur
     sigma = height[edge] / np.maximum(steepest[edge], 1e-3) / np.sqrt(2 * np.pi)
-    return float(np.clip(np.percentile(sigma, 10), 0.5, 3.0))
+    seen = float(np.percentile(sigma, 10)) ** 2 - _SAMPLING
+    return float(np.clip(np.sqrt(max(seen, 0.25)), 0.5, 3.0))
 
 
 def _noise(grey: NDArray[np.float32], inner: NDArray[np.bool_]) -> float:

@@ -82,18 +82,22 @@ def _glyph(font: str, symbol: str, width: int, height: int) -> Alpha:
     """Coverage (height, width) of one symbol: its ink is as high as the cell, and narrow symbols stay narrow."""
     chinese = symbol in PROVINCES
     face = _face("noto-sans-sc" if chinese else font, height * 2)
-    left, top, right, bottom = face.getbbox(symbol, anchor="ls")
-    canvas = Image.new("L", (round(right - left), round(bottom - top)))
-    ImageDraw.Draw(canvas).text((-left, -top), symbol, font=face, fill=255, anchor="ls")
-    zero = face.getbbox("0", anchor="ls")
-    share = 1.0 if chinese else min(1.0, (right - left) / (zero[2] - zero[0]))
+    ink = _ink(face, symbol)
+    share = 1.0 if chinese else min(1.0, ink.shape[1] / _ink(face, "0").shape[1])
     inner = max(1, round(width * share))
-    coverage = np.asarray(canvas, np.float32) / 255
-    scaled = cv2.resize(coverage, (inner, height), interpolation=cv2.INTER_AREA)
+    scaled = cv2.resize(ink, (inner, height), interpolation=cv2.INTER_AREA)
     cell = np.zeros((height, width), np.float32)
     start = (width - inner) // 2
     cell[:, start : start + inner] = scaled
     return cell
+
+
+def _ink(face: ImageFont.FreeTypeFont, symbol: str) -> Alpha:
+    """Coverage of one symbol as the font has it, cut to its ink."""
+    side = round(face.size * 2)
+    canvas = Image.new("L", (side, side))
+    ImageDraw.Draw(canvas).text((side // 4, side // 4), symbol, font=face, fill=255)
+    return np.asarray(canvas.crop(canvas.getbbox()), np.float32) / np.float32(255)
 
 
 @cache

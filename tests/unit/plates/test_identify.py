@@ -1,0 +1,42 @@
+import numpy as np
+
+from deid_udf.plates.formats import load_format
+from deid_udf.plates.identify import identify
+from deid_udf.plates.lattice import ALL
+
+BLUE, YELLOW, GENERIC = (load_format(name) for name in ("cn-blue", "cn-yellow", "generic"))
+BLUISH, YELLOWISH, WHITE = np.array([(40, 80, 170), (220, 170, 60), (225, 226, 228)], np.uint8)
+
+
+def lattice(text):
+    table = np.full((2 * len(text) + 1, len(ALL) + 1), 1e-4, np.float32)
+    table[0::2, 0] = 0.99
+    for i, symbol in enumerate(text):
+        table[2 * i + 1, ALL.index(symbol) + 1] = 0.99
+    return table
+
+
+def test_the_colour_tells_equal_patterns_apart():
+    for colour, form in ((BLUISH, BLUE), (YELLOWISH, YELLOW)):
+        found = identify([lattice("京A132B3")], colour, [BLUE, YELLOW], GENERIC)
+        assert found is not None
+        assert (found.form, found.text) == (form, "京A132B3")
+
+
+def test_the_reading_that_fits_better_wins():
+    found = identify([lattice("A132B3"), lattice("京A132B3")], BLUISH, [BLUE], GENERIC)
+    assert found is not None
+    assert found.form is BLUE
+
+
+def test_what_fits_no_listed_format_falls_back_and_keeps_its_classes():
+    found = identify([lattice("AB12CD")], WHITE, [BLUE], GENERIC)
+    assert found is not None
+    assert (found.form, found.text) == (GENERIC, "AB12CD")
+    assert found.pattern.moduli == (26, 26, 10, 10, 26, 26)
+
+
+def test_nothing_legible_is_none():
+    assert identify([lattice("")], WHITE, [BLUE], GENERIC) is None
+    assert identify([lattice("A1")], WHITE, [BLUE], GENERIC) is None
+    assert identify([], WHITE, [BLUE], GENERIC) is None
