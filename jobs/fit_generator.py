@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deid_udf import models
+from deid_udf.faces.align import yaw_of_68
+from deid_udf.faces.landmarks import landmarks_of_crops
 from deid_udf.generator import latent
 from deid_udf.generator.early_exit import ImageHead
+from deid_udf.generator.latent import Floats, LatentSpace
 from deid_udf.generator.mobilestylegan import STYLE, Mapping, Synthesis, mapping_from_ir, synthesis_from_ir
+from deid_udf.generator.registry import TRUNCATION, open_generator
 
 EXITS = (256, 128, 64)
 CROP, BORDER = 48, 4  # pixels of a training crop, and of its edge, where a crop's zero padding shows
+YAW_COORDINATES = 64  # leading coordinates that may say how a face is turned
 BATCH, LEARNING_RATE = 3, 5e-4
 
 
@@ -35,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("what", choices=("latent", "exits"))
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--samples", type=int, default=100_000, help="mapped samples behind the statistics")
+    parser.add_argument("--faces", type=int, default=1_000, help="generated faces whose yaw is measured")
     parser.add_argument("--styles", type=int, default=96, help="faces that the exits are fitted on")
     parser.add_argument("--held-out", type=int, default=16, help="further faces, for the PSNR")
     parser.add_argument("--steps", type=int, default=800, help="Adam steps an exit")
@@ -43,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.manual_seed(options.seed)
     mapping = mapping_from_ir(models.path("mobilestylegan_mapping_graph"), models.path("mobilestylegan_mapping"))
     if options.what == "latent":
-        report = fit_latent(mapping, options.samples, options.out)
+        report = fit_latent(mapping, options.samples, options.faces, options.out)
     else:
         graph, weights = models.path("mobilestylegan_synthesis_graph"), models.path("mobilestylegan_synthesis")
         synthesis = synthesis_from_ir(graph, weights).to(memory_format=torch.channels_last)
@@ -54,19 +61,37 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @torch.no_grad()
-def fit_latent(mapping: Mapping, samples: int, out: Path) -> dict[str, float | str]:
-    """PCA over mapped prior samples; reports how Gaussian they are on fresh ones."""
+def fit_latent(mapping: Mapping, samples: int, faces: int, out: Path) -> dict[str, float | str]:
+    """PCA over mapped prior samples, and the yaw of some; reports how Gaussian fresh samples are."""
     styles = np.concatenate([mapping(torch.randn(5_000, STYLE)).numpy() for _ in range(samples // 5_000)])
-    latent.save(latent.fit(styles), out)
+    space = latent.fit(styles, truncation=TRUNCATION)
+    yaw, explained = fit_yaw(space, faces)
+    latent.save(replace(space, yaw=yaw), out)
     space = latent.load(out, truncation=1.0)
     fresh = space.to_latent(mapping(torch.randn(20_000, STYLE)).numpy())
     share = float((space.scale[:8] ** 2).sum() / (space.scale**2).sum())
     return {
         "variance_in_first_8": share,
+        "yaw_r2": explained,
         "largest_mean": float(np.abs(fresh.mean(0)).max()),
         "largest_std_error": float(np.abs(fresh.std(0) - 1).max()),
         "largest_excess_kurtosis_in_first_8": float(np.abs((fresh[:, :8] ** 4).mean(0) - 3).max()),
     }
+
+
+def fit_yaw(space: LatentSpace, faces: int) -> tuple[Floats, float]:
+    """Regress the yaw of generated faces on the leading coordinates: the direction (d,), and R² on a held-out fifth."""
+    generator, random = open_generator("mobilestylegan", "cpu"), np.random.default_rng(0)
+    latents, crops = random.standard_normal((faces, space.size)), []
+    for start in range(0, faces, 16):
+        images = generator.synthesize(torch.from_numpy(space.from_latent(latents[start : start + 16])), 128)
+        crops += list(((images + 1) * 127.5).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    yaw = yaw_of_68(landmarks_of_crops(crops))
+    leading, fifth = latents[:, :YAW_COORDINATES], faces // 5
+    direction = np.linalg.lstsq(leading[fifth:], yaw[fifth:], rcond=None)[0]
+    residual = (yaw - leading @ direction)[:fifth]
+    explained = 1 - float((residual**2).sum() / (yaw[:fifth] ** 2).sum())
+    return np.pad(direction, (0, space.size - YAW_COORDINATES)), explained
 
 
 def fit_exits(mapping: Mapping, synthesis: Synthesis, options: argparse.Namespace) -> dict[str, float | str]:

@@ -24,6 +24,17 @@ def five_of_68(points: Points) -> Points:
     return np.stack([*eyes, points[..., 30, :], points[..., 48, :], points[..., 54, :]], -2)
 
 
+def yaw_of_68(points: Points) -> NDArray[np.float64]:
+    """How far a face is turned, from 68 points (…, 68, 2): 0 to the camera, about ±1 in profile, (…,).
+
+    Where the nose tip lies between the two ends of the jaw; not an angle, but monotone in it.
+    """
+    left, right, nose = points[..., 1, :], points[..., 15, :], points[..., 30, :]
+    across = right - left
+    along = ((nose - left) * across).sum(-1) / np.maximum((across * across).sum(-1), 1e-9)
+    return np.clip(2 * along - 1, -1, 1)
+
+
 def five_of_box(box: Box) -> Points:
     """Where the five points of an upright, frontal face would lie in its box: (5, 2)."""
     x0, y0, x1, y1 = box

@@ -1,12 +1,14 @@
 """Faces: a detected face in, a synthetic one in its place, a batch at a time (Steps II and III of the paper).
 
 Of the original, the mechanism sees the projection; the placement sees the landmarks (a similarity and an outline, both
-listed outside the guarantee in docs/privacy.md); nothing else of it reaches the new content.
+listed outside the guarantee in docs/privacy.md); nothing else of it reaches the new content, but for what the policy
+declares public.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from deid_udf import policy
 from deid_udf.detect.region import Frame
 from deid_udf.faces import landmarks
 from deid_udf.faces.align import (
+    Points,
+    Similarity,
     apply,
     content_to_square,
     crop,
@@ -26,9 +30,11 @@ from deid_udf.faces.align import (
 from deid_udf.faces.landmarks import Alignment
 from deid_udf.faces.outline import outline
 from deid_udf.faces.project import open_projector, projector_models
-from deid_udf.faces.release import FromPrior, Styles, open_release
+from deid_udf.faces.public import public_tone, public_yaw, recolour
+from deid_udf.faces.release import FromPrior, Release, open_release
+from deid_udf.faces.warp import bend
 from deid_udf.generator.base import fitting_size
-from deid_udf.generator.latent import Floats
+from deid_udf.generator.latent import Floats, LatentSpace
 from deid_udf.generator.registry import generator_models, open_generator, open_latent_space
 from deid_udf.privacy import Context, NoiseSource
 from deid_udf.protect import Replacement, Target
@@ -42,9 +48,17 @@ _RENDERING = b"face rendering"
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One target on its way: where it lies, and why it gets less than the mechanism, if it does."""
+    """One target on its way.
+
+    Attributes:
+        target: what is to be replaced.
+        frame: the frame it is in.
+        alignment: where it lies.
+        cause: why it gets less than the mechanism, if it does.
+    """
 
     target: Target
+    frame: Frame
     alignment: Alignment
     cause: Cause
 
@@ -66,25 +80,31 @@ class FaceProtector:
     @property
     def cost(self) -> Fraction | None:
         """Worst-case ε of one face."""
-        return self._release().mechanism.worst_case
+        return self._release.mechanism.worst_case
 
     @property
     def models(self) -> tuple[str, ...]:
         """Registry names of every model that this protector opens."""
-        return (
-            landmarks.MODEL,
-            *generator_models(self._policy.generator),
-            *projector_models(self._policy.projection),
-        )
+        chosen = self._policy
+        return (landmarks.MODEL, *generator_models(chosen.generator), *projector_models(chosen.projection))
 
     def replace(self, frames: Sequence[Frame], targets: Sequence[Target]) -> list[Replacement]:
         """One replacement a target, in order; see `deid_udf.protect.Protector`."""
         if not targets:
             return []
         alignments = landmarks.align(frames, [(target.frame, target.region) for target in targets])
-        faces = [Face(t, a, self._cause(t, a)) for t, a in zip(targets, alignments, strict=True)]
-        contents = self._render(self._styles(frames, faces), [self._side(face) for face in faces])
-        return self._place(faces, contents)
+        faces = [Face(t, frames[t.frame], a, self._cause(t, a)) for t, a in zip(targets, alignments, strict=True)]
+        contents = self._render(self._latents(faces), [_side(face.alignment) for face in faces])
+        points = landmarks.landmarks_of_crops(contents)
+        return [self._place(*some) for some in zip(faces, contents, points, strict=True)]
+
+    @cached_property
+    def _space(self) -> LatentSpace:
+        return open_latent_space(self._policy.generator)
+
+    @cached_property
+    def _release(self) -> Release:
+        return open_release(self._policy.mechanism, self._space)
 
     def _cause(self, target: Target, alignment: Alignment) -> Cause:
         if isinstance(self._policy.mechanism, policy.Prior):
@@ -95,67 +115,101 @@ class FaceProtector:
             return Cause.TOO_SMALL
         return Cause.UNALIGNED if alignment.source == "box" else Cause.NONE
 
-    def _styles(self, frames: Sequence[Frame], faces: Sequence[Face]) -> Styles:
-        """Styles (n, d): through the mechanism where a face may have it, from the prior elsewhere."""
-        space = open_latent_space(self._policy.generator)
-        fresh = _prior(self._noise, [face.target.context for face in faces], space.size)
-        styles = FromPrior(space).styles(np.zeros((len(faces), 0)), fresh)
+    def _latents(self, faces: Sequence[Face]) -> Floats:
+        """New latents (n, d): through the mechanism where a face may have it, from the prior elsewhere.
+
+        Prior draws look at the camera, which fits most faces, unless the policy declares yaw public.
+        """
+        fresh = self._space.turned(_prior(self._noise, [face.target.context for face in faces], self._space.size), 0)
+        latents = fresh.copy()
         chosen = [i for i, face in enumerate(faces) if face.cause is Cause.NONE]
         if chosen:
-            crops = [crop(frames[faces[i].target.frame], faces[i].alignment.square, _CROP) for i in chosen]
-            release = self._release()
-            released = release.mechanism.release(
-                release.values(self._project(crops)),
+            crops = [crop(faces[i].frame, faces[i].alignment.square, _CROP) for i in chosen]
+            released = self._release.mechanism.release(
+                self._release.values(open_projector(self._policy, self._device)(crops)),
                 noise=self._noise,
                 contexts=[faces[i].target.context for i in chosen],
             )
-            styles[chosen] = release.styles(released, fresh[chosen])
-        return styles
+            latents[chosen] = self._release.latents(released, fresh[chosen])
+        if "yaw" in self._policy.public:
+            known = [i for i, face in enumerate(faces) if face.alignment.points is not None]
+            yaw = np.array([public_yaw(_landmarks(faces[i])) for i in known])
+            latents[known] = self._space.turned(latents[known], yaw)
+        return latents
 
-    def _project(self, crops: Sequence[Frame]) -> Floats:
-        return open_projector(self._policy, self._device)(crops)
-
-    def _side(self, face: Face) -> float:
-        """Pixels of the frame that a side of the face's FFHQ square covers."""
-        return 1 / max(length_scale(face.alignment.square), 1e-9)
-
-    def _render(self, styles: Styles, sides: Sequence[float]) -> list[Frame]:
+    def _render(self, latents: Floats, sides: Sequence[float]) -> list[Frame]:
         """Generated faces, uint8 (s, s, 3), each of the size that its place asks for."""
         generator = open_generator(self._policy.generator, self._device)
+        styles = torch.from_numpy(self._space.from_latent(latents))
         sizes = [fitting_size(generator, side * _SPARE) for side in sides]
         contents: dict[int, Frame] = {}
         for size in sorted(set(sizes)):
             members = [i for i, s in enumerate(sizes) if s == size]
             for some in (members[start : start + _BATCH] for start in range(0, len(members), _BATCH)):
                 with torch.inference_mode():
-                    images = generator.synthesize(torch.from_numpy(styles[some]), size)
+                    images = generator.synthesize(styles[some], size)
                 contents |= zip(some, _to_pixels(images), strict=True)
         return [contents[i] for i in range(len(sizes))]
 
-    def _place(self, faces: Sequence[Face], contents: Sequence[Frame]) -> list[Replacement]:
-        found = landmarks.landmarks_of_crops(contents)
-        release = self._release()
-        placed = []
-        for face, content, new in zip(faces, contents, found, strict=True):
-            points = face.alignment.points
-            place = inverse(face.alignment.square) if points is None else least_squares_similarity(new, points)
-            matrix = np.vstack([place, (0, 0, 1)]) @ np.vstack([content_to_square(len(content)), (0, 0, 1)])
-            through = face.cause is Cause.NONE
-            placed.append(
-                Replacement(
-                    content=content,
-                    matrix=matrix,
-                    outline=outline(self._policy.mask, points, apply(place, new), face.target.region.box),
-                    blend="feather",
-                    outcome=Outcome.REPLACED if through else Outcome.PRIOR,
-                    cause=face.cause,
-                    mechanism=release.mechanism if through else FromPrior.mechanism,
-                )
-            )
-        return placed
+    def _place(self, face: Face, content: Frame, new: Points) -> Replacement:
+        """One generated face where the original was; `new` are its landmarks in the FFHQ square."""
+        points, public = face.alignment.points, []
+        pixels = apply(inverse(content_to_square(len(content))), new)
+        place = inverse(face.alignment.square) if points is None else least_squares_similarity(new, points)
+        if points is not None:
+            if "yaw" in self._policy.public:
+                public.append("yaw")
+            if "tone" in self._policy.public:
+                content = recolour(content, pixels, _tone(face))
+                public.append("tone")
+        edge = outline(self._policy.mask, points, apply(place, new), face.target.region.box)
+        matrix = _after(place, content_to_square(len(content)))
+        if points is not None and self._policy.swap == "paper":
+            content, matrix = _bent(content, pixels, matrix, points, edge)
+            public.append("geometry")
+        through = face.cause is Cause.NONE
+        return Replacement(
+            content=content,
+            matrix=np.vstack([matrix, (0, 0, 1)]),
+            outline=edge,
+            blend="feather",
+            outcome=Outcome.REPLACED if through else Outcome.PRIOR,
+            cause=face.cause,
+            mechanism=self._release.mechanism if through else FromPrior.mechanism,
+            public=tuple(public),
+        )
 
-    def _release(self):
-        return open_release(self._policy.mechanism, open_latent_space(self._policy.generator))
+
+def _side(alignment: Alignment) -> float:
+    """Pixels of the frame that a side of the face's FFHQ square covers."""
+    return 1 / max(length_scale(alignment.square), 1e-9)
+
+
+def _landmarks(face: Face) -> Points:
+    assert face.alignment.points is not None
+    return face.alignment.points
+
+
+def _tone(face: Face) -> NDArray[np.float64]:
+    """The original's public tone, measured on its aligned crop."""
+    to_crop = inverse(content_to_square(_CROP))
+    points = apply(to_crop, apply(face.alignment.square, _landmarks(face)))
+    return public_tone(crop(face.frame, face.alignment.square, _CROP), points)
+
+
+def _bent(
+    content: Frame, new: Points, place: Similarity, original: Points, edge: NDArray[np.float32]
+) -> tuple[Frame, Similarity]:
+    """The paper's warp over the outline's window, and the shift that puts it there."""
+    corner, end = np.floor(edge.min(0)) - 1, np.ceil(edge.max(0)) + 2
+    width, height = (end - corner).astype(int).tolist()
+    window = bend(content, new, place, original, corner.astype(np.float64), (width, height))
+    return window, np.column_stack([np.eye(2), corner])
+
+
+def _after(second: Similarity, first: Similarity) -> Similarity:
+    """One similarity after another."""
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
 
 
 def _prior(noise: NoiseSource, contexts: Sequence[Context], size: int) -> Floats:

@@ -1,6 +1,6 @@
 """One face mechanism of the policy: what goes under the noise, and what is made of what comes out.
 
-`values` may read the projection; `styles` sees the release and fresh prior draws alone, so it is post-processing.
+`values` may read the projection; `latents` sees the release and fresh prior draws alone, so it is post-processing.
 """
 
 from typing import Protocol
@@ -15,8 +15,6 @@ from deid_udf.privacy import Exponential, LaplaceUnbounded, LaplaceVector, Mecha
 _CODEBOOK_SEED = 20260101  # public: the codebook may be known to anyone, it only must not depend on an input
 _STEP = 2.0**-6  # latents are rounded to it, so that a retry on another batch gives the same value under keyed noise
 
-Styles = NDArray[np.float32]
-
 
 class Release(Protocol):
     """See the module."""
@@ -27,8 +25,8 @@ class Release(Protocol):
         """Projections (n, d), whitened → what the mechanism takes."""
         ...
 
-    def styles(self, released: NDArray[np.generic], fresh: Floats) -> Styles:
-        """What the mechanism gave, and prior draws (n, d) → styles (n, d)."""
+    def latents(self, released: NDArray[np.generic], fresh: Floats) -> Floats:
+        """What the mechanism gave, and prior draws (n, d) → new latents (n, d), whitened."""
         ...
 
 
@@ -36,7 +34,6 @@ class BoundedLaplace:
     """Laplace on the first k whitened coordinates, shrunk towards the prior; the rest is a fresh prior draw."""
 
     def __init__(self, choice: policy.LaplaceVector, space: LatentSpace) -> None:
-        self._space = space
         self._scale = float(2 * choice.radius / choice.epsilon)
         self._k = min(choice.k, space.size)
         self.mechanism = LaplaceVector(
@@ -47,10 +44,10 @@ class BoundedLaplace:
         """See `Release.values`."""
         return _rounded(latents[:, : self._k])
 
-    def styles(self, released: NDArray[np.generic], fresh: Floats) -> Styles:
-        """See `Release.styles`."""
+    def latents(self, released: NDArray[np.generic], fresh: Floats) -> Floats:
+        """See `Release.latents`."""
         typical = laplace_posterior(released.astype(np.float64), self._scale, fresh[:, : self._k])
-        return self._space.from_latent(self._space.complete(typical, fresh))
+        return np.concatenate([typical, fresh[:, self._k :]], axis=1)
 
 
 class PaperLaplace:
@@ -64,16 +61,15 @@ class PaperLaplace:
         """See `Release.values`."""
         return self._space.from_latent(_rounded(latents)).astype(np.float64)
 
-    def styles(self, released: NDArray[np.generic], fresh: Floats) -> Styles:  # noqa: ARG002
-        """See `Release.styles`; the fresh draw is not needed."""
-        return released.astype(np.float32)
+    def latents(self, released: NDArray[np.generic], fresh: Floats) -> Floats:  # noqa: ARG002
+        """See `Release.latents`; the fresh draw is not needed."""
+        return self._space.to_latent(released.astype(np.float64))
 
 
 class Codebook:
     """The exponential mechanism over public prior faces; utility 1 − half the distance of typical strangers apart."""
 
     def __init__(self, choice: policy.Exponential, space: LatentSpace) -> None:
-        self._space = space
         self._k = min(choice.k, space.size)
         self._entries = np.random.default_rng(_CODEBOOK_SEED).standard_normal((choice.size, space.size))
         self.mechanism = Exponential(epsilon=choice.epsilon, size=choice.size)
@@ -84,9 +80,9 @@ class Codebook:
         stranger = np.sqrt(2 * self._k)
         return np.clip(1 - np.linalg.norm(difference, axis=2) / (2 * stranger), 0, 1)
 
-    def styles(self, released: NDArray[np.generic], fresh: Floats) -> Styles:  # noqa: ARG002
-        """See `Release.styles`; the fresh draw is not needed."""
-        return self._space.from_latent(self._entries[released.astype(np.int64)])
+    def latents(self, released: NDArray[np.generic], fresh: Floats) -> Floats:  # noqa: ARG002
+        """See `Release.latents`; the fresh draw is not needed."""
+        return self._entries[released.astype(np.int64)]
 
 
 class FromPrior:
@@ -94,16 +90,13 @@ class FromPrior:
 
     mechanism: Mechanism = Prior("face")
 
-    def __init__(self, space: LatentSpace) -> None:
-        self._space = space
-
     def values(self, latents: Floats) -> Floats:
         """Nothing of the input."""
         return np.zeros((len(latents), 0))
 
-    def styles(self, released: NDArray[np.generic], fresh: Floats) -> Styles:  # noqa: ARG002
-        """See `Release.styles`; nothing was released."""
-        return self._space.from_latent(fresh)
+    def latents(self, released: NDArray[np.generic], fresh: Floats) -> Floats:  # noqa: ARG002
+        """See `Release.latents`; nothing was released."""
+        return fresh
 
 
 def open_release(choice: policy.FaceMechanism, space: LatentSpace) -> Release:
@@ -116,7 +109,7 @@ def open_release(choice: policy.FaceMechanism, space: LatentSpace) -> Release:
         case policy.Exponential():
             return Codebook(choice, space)
         case policy.Prior():
-            return FromPrior(space)
+            return FromPrior()
         case _:
             raise TypeError(f"{choice.name} is a baseline, not a release of a latent")
 

@@ -24,12 +24,14 @@ class LatentSpace:
         mean: float64 (d,) of mapped prior samples, last activation undone.
         axes: float64 (d, d), one principal direction a row, largest variance first.
         scale: float64 (d,), standard deviation along each.
+        yaw: float64 (d,), how much a face's `yaw` (deid_udf.faces.align) grows with each coordinate of v.
         truncation: factor on v before it becomes a style (Karras et al. 2019); < 1 trades variety for looks.
     """
 
     mean: Floats
     axes: Floats
     scale: Floats
+    yaw: Floats
     truncation: float = 1.0
     slope: ClassVar[float] = 0.2  # of the mapping network's leaky ReLU
 
@@ -48,9 +50,13 @@ class LatentSpace:
         unfolded = (latent * (self.scale * self.truncation)) @ self.axes + self.mean
         return np.where(unfolded < 0, unfolded * self.slope, unfolded).astype(np.float32)
 
-    def complete(self, first: Floats, fresh: Floats) -> Floats:
-        """(n, k) leading coordinates and (n, d) prior draws → (n, d): the rest of each latent is the fresh draw's."""
-        return np.concatenate([first, fresh[:, first.shape[1] :]], axis=1)
+    def turned(self, latents: Floats, yaw: Floats | float) -> Floats:
+        """Latents (n, d) moved, along the shortest way, to faces of that yaw; 0 looks at the camera.
+
+        Of prior draws it makes draws from the prior given the yaw, as far as yaw is linear in v.
+        """
+        missing = np.broadcast_to(yaw, len(latents)) - latents @ self.yaw
+        return latents + missing[:, None] * self.yaw / max(float(self.yaw @ self.yaw), 1e-12)
 
 
 def fit(styles: NDArray[np.floating], truncation: float = 1.0) -> LatentSpace:
@@ -59,26 +65,26 @@ def fit(styles: NDArray[np.floating], truncation: float = 1.0) -> LatentSpace:
     mean = unfolded.mean(0)
     variances, axes = np.linalg.eigh(np.cov(unfolded, rowvar=False))
     order = np.argsort(variances)[::-1]
-    return LatentSpace(mean, axes[:, order].T, np.sqrt(variances[order]), truncation)
+    return LatentSpace(mean, axes[:, order].T, np.sqrt(variances[order]), np.zeros(len(mean)), truncation)
 
 
 def save(space: LatentSpace, path: Path) -> None:
     """Write the statistics as float32 safetensors."""
-    arrays = {"mean": space.mean, "axes": space.axes, "scale": space.scale}
+    arrays = {"mean": space.mean, "axes": space.axes, "scale": space.scale, "yaw": space.yaw}
     save_file({name: array.astype(np.float32) for name, array in arrays.items()}, path)
 
 
 def load(path: Path, truncation: float) -> LatentSpace:
     """Read the statistics that `save` wrote."""
     arrays = {name: array.astype(np.float64) for name, array in load_file(path).items()}
-    return LatentSpace(arrays["mean"], arrays["axes"], arrays["scale"], truncation)
+    return LatentSpace(arrays["mean"], arrays["axes"], arrays["scale"], arrays["yaw"], truncation)
 
 
 def laplace_posterior(noisy: Floats, scale: float, fresh: Floats) -> Floats:
     """Back on the manifold after Laplace noise: a typical latent at every noise level, from the noisy one alone.
 
-    With v ~ N(0, 1) and Laplace noise of scale b (variance 2b²), the linear posterior mean is ρ·y, ρ = 1 / (1 + 2b²); it
-    has lost the variance 1 − ρ, which a fresh prior draw puts back. b → 0 returns the noisy value, b → ∞ the draw.
+    With v ~ N(0, 1) and Laplace noise of scale b (variance 2b²), the linear posterior mean is ρ·y, ρ = 1 / (1 + 2b²).
+    It has lost the variance 1 − ρ, which a fresh prior draw puts back. b → 0 returns the noisy value, b → ∞ the draw.
 
     Args:
         noisy: (n, k) released coordinates.

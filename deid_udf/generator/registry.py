@@ -15,7 +15,7 @@ from deid_udf.generator.early_exit import load_heads
 from deid_udf.generator.latent import LatentSpace
 
 _EXITS = (64, 128, 256)  # sizes that have a head of their own
-_TRUNCATION = 0.8
+TRUNCATION = 0.8
 
 
 class MobileStyleGan:
@@ -88,7 +88,7 @@ def open_generator(name: str, device: str) -> Generator:
 def open_latent_space(name: str) -> LatentSpace:
     """The whitened latent space that ships with generator `name`."""
     _, statistics, _ = _entry(name)
-    return models.opened(statistics, "cpu", lambda path, _: latent.load(path, _TRUNCATION))
+    return models.opened(statistics, "cpu", lambda path, _: latent.load(path, TRUNCATION))
 
 
 def _entry(name: str) -> tuple[tuple[str, ...], str, Callable[[Path, str], Generator]]:
