@@ -133,7 +133,8 @@ def _images(rows: DataFrame, policy: Policy) -> Iterator[str]:
     def check_batches(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         checked = parse_policy(text)
         for batch in batches:
-            found = [(row["image_id"], wrong) for row in batch.to_dict("records") for wrong in violations(row, checked)]
+            rows: list[dict[str, Any]] = batch.to_dict("records")  # type: ignore[assignment]
+            found = [(row["image_id"], wrong) for row in rows for wrong in violations(row, checked)]
             yield pd.DataFrame(found, columns=["image_id", "wrong"])
 
     columns = rows.select(*_ROW, "epsilon_total", "epsilon_max")

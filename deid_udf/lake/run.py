@@ -15,6 +15,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from structlog.contextvars import bind_contextvars
 
 from deid_udf import models
 from deid_udf.lake.cleanup import discard, remove_dead
@@ -61,6 +62,7 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
     begun = time.perf_counter()
     started = datetime.now(UTC)
     branch = branch_name(run_id, started)
+    bind_contextvars(run_id=run_id)
     records = normalise(records)
     opened = _open_models(policy)
     noise = noise_source().name
@@ -73,6 +75,7 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
     base = read_history(lake).main
     published = lake.spark.read.option("versionAsOf", base).table(lake.table(RELEASED))
     selection = select(lake, records, published, policy, run_id)
+    _step("selected", read=selection.read, **selection.counts)
     facts = {
         "started_at": started.isoformat(),
         "policy_hash": policy.hash,
@@ -101,17 +104,21 @@ def _attempt(attempt: Attempt, records: DataFrame, selection: Selection, noise: 
     create_branch(attempt)
     try:
         _write(attempt, records, selection, noise)
+        _step("written")
         history = read_history(attempt.lake)
         grown = own_snapshots(attempt, history)
         written = next(s for s in grown if s.run_id).id
         rows = attempt.lake.spark.read.option("versionAsOf", written).table(attempt.table).where(attempt.own)
         check(attempt, grown, history, expected=sum(selection.counts.values()))
+        _step("checked")
         publish(attempt, grown[0].id)
+        _step("published")
     except BaseException as error:
         _give_up(attempt, error)
         raise
     drop_branch(attempt.lake, attempt.branch)
     record_runs(attempt.lake)
+    _step("recorded")
     return rows
 
 
@@ -132,6 +139,10 @@ def _give_up(attempt: Attempt, error: BaseException) -> None:
         discard(attempt.lake, [attempt.branch])
     except Exception as second:
         logger().warning("remains_left", branch=attempt.branch, error=type(second).__name__, after=type(error).__name__)
+
+
+def _step(done: str, **counts: int) -> None:
+    logger().info("step", done=done, **counts)
 
 
 def _open_models(policy: Policy) -> dict[str, str]:

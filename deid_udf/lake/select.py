@@ -22,6 +22,7 @@ from deid_udf.schema import RECORD
 PROTECT, COPY, REFUSE = "protect", "copy", "refuse"
 
 _KEY = ["image_id", "content_sha256"]
+_ROWS_A_TASK = 100_000
 _BYTES = {"image", "uri", "format"}
 
 
@@ -84,6 +85,10 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
         policy: the policy.
         run_id: this run.
     """
+    read = records.count()
+    # All that is shuffled here is metadata; Spark's fixed 200 partitions would cost a small run most of its time.
+    tasks = max(lake.spark.sparkContext.defaultParallelism, read // _ROWS_A_TASK)
+    lake.spark.conf.set("spark.sql.shuffle.partitions", tasks)
     keys = records.drop(*_BYTES).withColumn("_rows", F.count("*").over(Window.partitionBy(*_KEY)))
     seen = keys.dropDuplicates(_KEY).withColumn("_ids", F.count("*").over(Window.partitionBy("image_id")))
     same_policy = published.where(F.col("policy_hash") == policy.hash)
@@ -120,7 +125,7 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
     return Selection(
         decisions.drop("_rows"),
         counts={row["action"]: row["images"] for row in found},
-        read=records.count(),
+        read=read,
         repeated=any(row["rows"] > 1 for row in found),
     )
 

@@ -89,8 +89,7 @@ def open_lake(spark: SparkSession, location: str) -> Lake:
             f"{catalog}.warehouse": folder,
             f"{catalog}.cache-enabled": "false",
         }
-        if spark.conf.get(f"{catalog}.warehouse", None) not in (None, folder):
-            spark = spark.newSession()  # a session opens its catalogs once
+        spark = spark.newSession()  # a session opens its catalogs once; this one is the lake's own
         for key, value in wanted.items():
             spark.conf.set(key, value)
         return Lake(spark)
@@ -104,7 +103,7 @@ def open_lake(spark: SparkSession, location: str) -> Lake:
     below = parts.path.strip("/")
     if urlsplit(warehouse).scheme and urlsplit(warehouse).netloc != parts.netloc:
         raise LakeError(f"{location}: catalog {CATALOG} keeps its tables in {warehouse}; name a lake in there")
-    return Lake(spark, below.replace("/", "_") or NAMESPACE)
+    return Lake(spark.newSession(), below.replace("/", "_") or NAMESPACE)
 
 
 def read_records(spark: SparkSession, location: str) -> DataFrame:

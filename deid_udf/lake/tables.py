@@ -77,9 +77,10 @@ _PROPERTIES = {
     "write.spark.fanout.enabled": "true",
     "write.parquet.compression-codec": "uncompressed",  # images are compressed already
     "write.parquet.row-group-size-bytes": str(16 * 2**20),
-    "write.parquet.bloom-filter-enabled.column.content_sha256": "true",  # copies find their original's row group
     "write.metadata.delete-after-commit.enabled": "true",
 }
+# A copy finds its original's row group without reading the others.
+_LOOKED_UP = {"write.parquet.bloom-filter-enabled.column.content_sha256": "true"}
 
 
 def create_tables(lake: Lake) -> None:
@@ -91,12 +92,12 @@ def create_tables(lake: Lake) -> None:
     spark = lake.spark
     try:
         spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {lake.table('')[:-1]}")
-        for name, schema, partition in (
-            (RELEASED, RELEASED_SCHEMA, "PARTITIONED BY (run_id, status)"),
-            (QUARANTINE, QUARANTINE_SCHEMA, "PARTITIONED BY (run_id)"),
-            (RUNS, RUNS_SCHEMA, ""),
+        for name, schema, partition, extra in (
+            (RELEASED, RELEASED_SCHEMA, "PARTITIONED BY (run_id, status)", _LOOKED_UP),
+            (QUARANTINE, QUARANTINE_SCHEMA, "PARTITIONED BY (run_id)", {}),
+            (RUNS, RUNS_SCHEMA, "", {}),
         ):
-            properties = ", ".join(f"'{k}'='{v}'" for k, v in _PROPERTIES.items())
+            properties = ", ".join(f"'{k}'='{v}'" for k, v in (_PROPERTIES | extra).items())
             spark.sql(
                 f"CREATE TABLE IF NOT EXISTS {lake.table(name)} ({spark_schema(schema).toDDL()}) "
                 f"USING iceberg {partition} TBLPROPERTIES ({properties})"
