@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import prod
 from typing import ClassVar
 
 import cv2
@@ -90,7 +91,10 @@ class Baseline(Mechanism):
             case "mosaic":
                 return _spread(_cell_sums(images, self.size), images.shape, self.size)
             case _:
-                return np.stack([cv2.GaussianBlur(image, (self.size, self.size), 0) for image in images])
+                blurred = np.empty_like(images)
+                for row, image in enumerate(images):
+                    cv2.GaussianBlur(image, (self.size, self.size), 0, dst=blurred[row])
+                return blurred
 
 
 @frozen
@@ -138,7 +142,8 @@ class DpPix(NoisyMechanism):
         images = _images(values)
         if (images.shape[3] if images.ndim == 4 else 1) != self.channels:
             raise InvalidValues(f"expected {self.channels} channels, got {images.shape}")
-        return _cell_sums(images, self.b).reshape(len(images), -1)
+        sums = _cell_sums(images, self.b)
+        return sums.reshape(len(images), prod(sums.shape[1:]))
 
     @override
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:

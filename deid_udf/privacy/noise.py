@@ -9,11 +9,12 @@ release.
 
 import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ _SALT = b"differentially private release: noise, version 1"
 _SEEDS = b"seeds"
 """Two fields, not three: no seed is derived from the same bytes as a noise stream."""
 
+_NONCE = bytes(16)
+"""A fixed nonce: no two streams share a key."""
 _CHUNK_WORDS = 2**22
 """Words held at once (32 MiB); rows are independent, so the chunk leaves no trace in the noise."""
 
@@ -87,7 +90,7 @@ class OsNoise(NoiseSource):
 
 
 class KeyedNoise(NoiseSource):
-    """A stream for each release: HKDF-SHA-256 (RFC 5869) over its canonical encoding, then AES-256 in counter mode.
+    """A stream for each release: HKDF-SHA-256 (RFC 5869) over its canonical encoding, then ChaCha20.
 
     The key is held as HKDF's extract only, is in no repr and no exception, and is never pickled: build the source where
     it is used, from the configuration.
@@ -130,7 +133,7 @@ class KeyedNoise(NoiseSource):
     def apply(self, kernel: Kernel, values: Integers, label: bytes, contexts: Sequence[Context]) -> Integers:
         _check(values, contexts)
         per_row = kernel.words(values.shape[1])
-        rows = max(1, _CHUNK_WORDS // max(per_row, 1))
+        rows = max(1, _CHUNK_WORDS // max(per_row, values.shape[1], 1))
         chunks = [
             self._apply(kernel, values[start : start + rows], label, contexts[start : start + rows], per_row)
             for start in range(0, max(len(values), 1), rows)
@@ -140,9 +143,9 @@ class KeyedNoise(NoiseSource):
     def _apply(
         self, kernel: Kernel, values: Integers, label: bytes, contexts: Sequence[Context], per_row: int
     ) -> Integers:
-        zeros, nonce = bytes(per_row * 8), modes.CTR(bytes(16))
+        zeros = bytes(per_row * 8)
         streams = [
-            Cipher(algorithms.AES(self._derive(label, row, context)), nonce).encryptor()
+            Cipher(algorithms.ChaCha20(self._derive(label, row, context), _NONCE), mode=None).encryptor()
             for row, context in _rows(values, contexts)
         ]
         words = np.frombuffer(b"".join(stream.update(zeros) for stream in streams), dtype="<u8")
@@ -177,10 +180,6 @@ def _rows(values: Integers, contexts: Sequence[Context]) -> list[tuple[bytes, Co
 def _check(values: Integers, contexts: Sequence[Context]) -> None:
     if len(contexts) != len(values):
         raise InvalidValues(f"{len(values)} rows of values came with {len(contexts)} contexts")
-    bare = [
-        row
-        for row, context in enumerate(contexts)
-        if not isinstance(context, tuple) or not context or not all(isinstance(field, bytes) for field in context)
-    ]
-    if bare:
-        raise InvalidValues("a context is a tuple of at least one byte string", bare)
+    named = all(contexts) and set(map(type, contexts)) <= {tuple}
+    if not named or not set(map(type, chain.from_iterable(contexts))) <= {bytes}:
+        raise InvalidValues("a context is a tuple of at least one byte string")
