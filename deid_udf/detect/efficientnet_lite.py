@@ -65,8 +65,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs, h, w) → (n, outputs, h/stride, w/stride)."""
-        y = F.relu6(self.expand(x)) if self.expand is not None else x
-        y = F.relu6(self.depthwise(y))
+        y = F.relu6(self.expand(x), inplace=True) if self.expand is not None else x
+        y = F.relu6(self.depthwise(y), inplace=True)
         y = self.project(y)
         return torch.add(x, y) if self.residual else y
 
@@ -87,7 +87,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """RGB (n, 3, h, w), (value − MEAN) / DEVIATION → five maps (n, WIDTHS[i], h/2ⁱ⁺¹, w/2ⁱ⁺¹)."""
-        x = F.relu6(self.stem(x))
+        x = F.relu6(self.stem(x), inplace=True)
         features = []
         for i, block in enumerate(self.blocks):
             x = block(x)

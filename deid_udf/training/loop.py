@@ -60,6 +60,7 @@ def train(
     done = state.load(checkpoint, parts) if checkpoint.exists() else 0
     stop = _StopSignal()
     sums: dict[str, float] = {}
+    summed = 0
     saved = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
@@ -73,11 +74,12 @@ def train(
             for name, value in step(done).items():
                 sums[name] = sums.get(name, 0.0) + value
             done += 1
+            summed += 1
             if done % log_every == 0:
-                means = {name: value / log_every for name, value in sums.items()}
+                means = {name: value / summed for name, value in sums.items()}
                 log.write(done, means)
                 bar.update(task, description=" ".join(f"{name} {value:.3f}" for name, value in means.items()))
-                sums.clear()
+                sums, summed = {}, 0
             if done % evaluate_every == 0 or done == steps:
                 log.write(done, evaluate(done))
             if time.monotonic() - saved > save_seconds:

@@ -100,7 +100,7 @@ class Scenes(Dataset[Sample]):
         """A square of `side`, mostly around one of the picture's objects, which is scaled to a drawn height."""
         config, pixels = self.config, picture.pixels()
         height, width = pixels.shape[:2]
-        if picture.things and random.random() < 0.85:
+        if picture.things and random.random() < 0.7:  # the rest mostly teaches what is no object
             thing = picture.things[random.integers(len(picture.things))]
             x0, y0, x1, y1 = thing.box
             centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])

@@ -1,0 +1,99 @@
+"""The small Mask R-CNN behind the detector protocol."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from deid_udf.detect.mask_rcnn import KINDS, MaskRcnn, corners_of, lite, load_lite, resnet50, stretched
+from deid_udf.errors import ModelError
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return lite().eval()
+
+
+@pytest.fixture
+def one_plate(network, monkeypatch):
+    """The network replaced by one that sees a plate at (20, 10)–(100, 30) of its own pixels, its mask turned."""
+    mask = np.zeros((28, 28), np.float32)
+    cv2.fillPoly(mask, [np.array([(0, 9), (27, 0), (27, 18), (0, 27)], np.int32)], 1.0)
+    seen = {
+        "boxes": torch.tensor([[20.0, 10, 100, 30]]),
+        "labels": torch.tensor([KINDS.index("plate") + 1]),
+        "scores": torch.tensor([0.75]),
+        "masks": torch.from_numpy(mask)[None, None],
+    }
+    monkeypatch.setattr(MaskRcnn, "_forward", lambda _, pixels: [seen] * len(pixels))
+    return MaskRcnn("mask_rcnn_lite", lambda: network, "cpu", 0.05, long_side=320, batch=2)
+
+
+def test_frames_of_any_size_come_back_in_order(network):
+    detector = MaskRcnn("mask_rcnn_lite", lambda: network, "cpu", 0.0, long_side=160, batch=2)
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 255, (h, w, 3), np.uint8) for h, w in ((120, 160), (90, 70), (200, 320))]
+    found = detector.detect(frames)
+    assert len(found) == 3
+    for frame, regions in zip(frames, found, strict=True):
+        for region in regions:
+            x0, y0, x1, y1 = region.box
+            assert -0.01 <= x0 <= x1 <= frame.shape[1] + 0.5 and -0.01 <= y0 <= y1 <= frame.shape[0] + 0.5
+            assert region.mask is not None
+            assert region.mask.shape == (
+                max(np.ceil(y1) - np.floor(y0), 1),
+                max(np.ceil(x1) - np.floor(x0), 1),
+            )
+    assert detector.detect([]) == []
+
+
+def test_boxes_are_in_the_frame_s_pixels(one_plate):
+    large, small = np.zeros((480, 640, 3), np.uint8), np.zeros((160, 200, 3), np.uint8)
+    (a,), (b,) = one_plate.detect([large, small])
+    assert a.box == pytest.approx((40, 20, 200, 60))  # shrunk to half
+    assert b.box == pytest.approx((20 / 1.5, 10 / 1.5, 100 / 1.5, 20))  # enlarged, by no more than 1.5
+    assert (a.kind, a.score, a.detector) == ("plate", 0.75, "mask_rcnn_lite")
+
+
+def test_a_turned_plate_has_turned_corners(one_plate):
+    ((region,),) = one_plate.detect([np.zeros((240, 320, 3), np.uint8)])
+    left, right, _, _ = region.corners
+    assert region.corners.shape == (4, 2)
+    assert left[0] < right[0] and left[1] > right[1]  # rises to the right
+    assert np.hypot(*(right - left)) == pytest.approx(80, rel=0.1)
+
+
+def test_a_mask_is_stretched_over_its_box():
+    half = np.zeros((28, 28), np.float32)
+    half[:, 14:] = 1
+    mask = stretched(half, (10.0, 5.0, 70.0, 25.0))
+    assert mask.shape == (20, 60)
+    assert not mask[:, :29].any() and mask[:, 31:].all()
+    assert stretched(half, (10.2, 5.7, 10.4, 5.9)).shape == (1, 1)
+
+
+def test_an_empty_mask_has_no_corners():
+    assert corners_of(np.zeros((4, 9), np.bool_), (0, 0, 9, 4)) is None
+
+
+def test_weights_come_back_from_half_precision(network, tmp_path):
+    file = tmp_path / "w.safetensors"
+    save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, file)
+    loaded = load_lite(file, "cpu")
+    name = "roi_heads.box_predictor.cls_score.weight"
+    torch.testing.assert_close(loaded.state_dict()[name], network.state_dict()[name], rtol=1e-3, atol=1e-4)
+    assert not loaded.training
+
+
+def test_other_weights_are_refused(tmp_path):
+    save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match=r"w\.safetensors"):
+        load_lite(tmp_path / "w.safetensors", "cpu")
+
+
+def test_the_large_network_has_our_classes():
+    state = resnet50().state_dict()
+    assert state["roi_heads.box_predictor.cls_score.weight"].shape[0] == len(KINDS) + 1
+    assert state["roi_heads.mask_predictor.mask_fcn_logits.weight"].shape[0] == len(KINDS) + 1
