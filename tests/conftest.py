@@ -1,7 +1,5 @@
 """What every test shares: a marker and a time limit by folder, one Spark session, one S3 server, the model cache."""
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,19 +57,9 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VersityGW]:
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator["SparkSession"]:
-    """A local session with two cores and Spark's defaults as `make setup` wrote them."""
-    from pyspark.sql import SparkSession
+    """The session that a job would open on this machine; jobs called in this process adopt it."""
+    from deid_udf.lake.session import open_session
 
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("tests")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.memory", "2g")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
+    with open_session("tests") as session:
+        session.conf.set("spark.sql.shuffle.partitions", 2)
+        yield session
