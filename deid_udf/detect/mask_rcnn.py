@@ -24,6 +24,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from deid_udf import models
+from deid_udf.detect.batches import batches
 from deid_udf.detect.efficientnet_lite import DEVIATION, MEAN, WIDTHS, EfficientNetLite0
 from deid_udf.detect.region import Box, Frame, Kind, Region
 from deid_udf.errors import ModelError
@@ -38,6 +39,9 @@ ANCHOR_SIDES = (
     (140, 220),
 )  # √area in pixels, by level: a plate of 10 px is 20, of 40 px 80
 ANCHOR_RATIOS = (0.25, 0.5, 1.2)  # height / width: one-line plates, two-line plates, faces
+
+
+_GREY = (127, 127, 127)  # padding, zero once normalised
 
 
 class Pyramid(nn.Module):
@@ -94,67 +98,48 @@ class MaskRcnn:
         network: opens the network, with its weights, on `device`.
         device: "cpu" or "cuda:N".
         floor: lowest score that is reported, and gets a mask (the paper's δ, Eq. 7, is the policy's threshold).
-        long_side: larger frames are shrunk to it, smaller ones are enlarged up to `enlarge` times towards it.
-        enlarge: see `long_side`.
-        batch: frames a forward pass.
     """
 
     kinds: frozenset[Kind] = frozenset(KINDS)
 
-    def __init__(
-        self,
-        name: str,
-        network: Callable[[], MaskRCNN],
-        device: str,
-        floor: float,
-        *,
-        long_side: int = 1280,
-        enlarge: float = 1.5,
-        batch: int = 4,
-    ) -> None:
+    def __init__(self, name: str, network: Callable[[], MaskRCNN], device: str, floor: float) -> None:
         self.name, self._network, self._device, self._floor = name, network, torch.device(device), floor
-        self._long_side, self._enlarge, self._batch = long_side, enlarge, batch
         self._half = self._device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> list[list[Region]]:
-        """Regions of each frame, any sizes; boxes and masks in the frame's own pixels."""
-        regions = []
-        for start in range(0, len(frames), self._batch):
-            pixels, scales = zip(*map(self._input, frames[start : start + self._batch]), strict=True)
-            outputs = self._forward(pixels)
-            regions += [self._regions(output, scale) for output, scale in zip(outputs, scales, strict=True)]
-        return regions
+        """See `Detector`; frames are seen at their own size."""
+        found: list[list[Region]] = [[] for _ in frames]
+        for members, batch in batches(frames, fill=_GREY):
+            pixels = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() / 255
+            outputs = self._forward(pixels, [frames[i].shape[:2] for i in members])
+            for i, output in zip(members, outputs, strict=True):
+                found[i] = self._regions(output)
+        return found
 
-    def _input(self, frame: Frame) -> tuple[Tensor, float]:
-        """What the network sees, float32 (3, h, w) in [0, 1], and the factor from frame pixels to its pixels."""
-        height, width = frame.shape[:2]
-        scale = min(self._long_side / max(height, width), self._enlarge)
-        size = max(round(width * scale), 1), max(round(height * scale), 1)
-        resized = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        return torch.from_numpy(resized).to(self._device).permute(2, 0, 1).float() / 255, scale
-
-    def _forward(self, pixels: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+    def _forward(self, pixels: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[dict[str, Tensor]]:
         """torchvision's forward pass, but never resizing, and with masks left at 28×28.
 
         Whole-frame masks would cost more than the network. Only the backbone runs in bfloat16: boxes in it would be off
         by up to 4 pixels.
+
+        Args:
+            pixels: RGB (n, 3, h, w) in [0, 1], h and w multiples of 32.
+            sizes: height and width of each frame before it was padded.
         """
         network = self._network()
         network.roi_heads.score_thresh = self._floor
-        normalised = [network.transform.normalize(p) for p in pixels]
-        batch = network.transform.batch_images(normalised).contiguous(memory_format=torch.channels_last)
-        images = ImageList(batch, [(p.shape[-2], p.shape[-1]) for p in pixels])
+        images = ImageList(network.transform.normalize(pixels), [(height, width) for height, width in sizes])
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            features = network.backbone(batch)
+            features = network.backbone(images.tensors.contiguous(memory_format=torch.channels_last))
         features = {level: x.float() for level, x in features.items()}
         proposals, _ = network.rpn(images, features)
         outputs: list[dict[str, Tensor]]
         outputs, _ = network.roi_heads(features, proposals, images.image_sizes)
         return outputs
 
-    def _regions(self, output: dict[str, Tensor], scale: float) -> list[Region]:
-        boxes = (output["boxes"].float() / scale).tolist()
+    def _regions(self, output: dict[str, Tensor]) -> list[Region]:
+        boxes = output["boxes"].tolist()
         masks = output["masks"][:, 0].float().cpu().numpy()  # (n, 28, 28), probability of the region's own class
         regions = []
         for box, mask, score, label in zip(
@@ -192,9 +177,9 @@ def mask_rcnn_lite(device: str, floor: float) -> MaskRcnn:
 
 
 def mask_rcnn_resnet50(device: str, floor: float) -> MaskRcnn:
-    """The large detector with the user's weights of `KINDS`; frames are shrunk to 1333 pixels as in its training."""
+    """The large detector with the user's weights of `KINDS`, made for frames of 1333 pixels."""
     name = "mask_rcnn_resnet50"
-    return MaskRcnn(name, lambda: models.opened(name, device, load_resnet50), device, floor, long_side=1333)
+    return MaskRcnn(name, lambda: models.opened(name, device, load_resnet50), device, floor)
 
 
 def load_lite(file: Path, device: str) -> MaskRCNN:
