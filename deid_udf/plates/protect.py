@@ -14,9 +14,9 @@ from deid_udf.plates import code
 from deid_udf.plates.appearance import matched_to
 from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import Pattern, PlateFormat, load_format
-from deid_udf.plates.identify import Identity, identify
+from deid_udf.plates.identify import Identity, identify, median_colour
 from deid_udf.plates.memo import Draw, Memo
-from deid_udf.plates.quad import Quad, aspect_of, part, quad_of, stretched_to
+from deid_udf.plates.quad import Quad, aspect_of, quad_of, stretched_to, upright
 from deid_udf.plates.read import open_reader, read_plates
 from deid_udf.plates.render import Window, render, surroundings
 from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse
@@ -26,7 +26,6 @@ from deid_udf.protect import Replacement, Target
 from deid_udf.schema import Cause, Outcome
 
 _PRIOR = Prior("plate")
-_SAMPLE = np.array([(0, 0), (32, 0), (32, 12), (0, 12)], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class PlateProtector:
         wanted = [i for i, cause in enumerate(causes) if cause is Cause.NONE]
         places = [(targets[i].frame, quads[i]) for i in wanted]
         for i, place, lattices in zip(wanted, places, read_plates(frames, places, self._reader), strict=True):
-            colour = _median_colour(frames[place[0]], place[1])
+            colour = median_colour(frames[place[0]], place[1])
             identity = identify(lattices, colour, self._formats, self._fallback)
             contents[i] = (
                 self._prior(targets[i], Cause.UNREADABLE) if identity is None else self._noisy(targets[i], identity)
@@ -154,7 +153,7 @@ class PlateProtector:
         plate = draw_plate(content.form, content.form.layout(aspect_of(plate_quad)), content.pattern, content.text)
         public = ["format"] if content.outcome is Outcome.REPLACED else []
         if "illumination" in self._policy.public:
-            look = matched_to(look, plate, _upright(frame, quad))
+            look = matched_to(look, plate, upright(frame, quad, (32, 12)))
             public.append("illumination")
         return Replacement(
             content=render(plate, plate_quad, backdrop, window, look, rng),
@@ -187,14 +186,3 @@ def _hidden(frame: Frame, target: Target, outline: Quad) -> NDArray[np.bool_]:
 def _height(quad: Quad) -> float:
     _, right, _, left = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
     return float((right + left) / 2)
-
-
-def _median_colour(frame: Frame, quad: Quad) -> NDArray[np.uint8]:
-    """The plate's own colour, which is mostly its background: only to tell formats apart."""
-    return np.asarray(np.median(_upright(frame, quad).reshape(-1, 3), axis=0), np.uint8)
-
-
-def _upright(frame: Frame, quad: Quad) -> Frame:
-    """The inner part of a plate as a small upright picture: for its colour and its light, not for reading."""
-    matrix = cv2.getPerspectiveTransform(part(quad, 0.05, 0.1, 0.95, 0.9), _SAMPLE)
-    return np.asarray(cv2.warpPerspective(frame, matrix, (32, 12), borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.boxes import box_corners
-from deid_udf.detect.region import Box, Region
+from deid_udf.detect.region import Box, Frame, Region
 
 Quad = NDArray[np.float32]
 
@@ -37,6 +37,15 @@ def part(quad: Quad, left: float, top: float, right: float, bottom: float) -> Qu
     corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
     matrix = cv2.getPerspectiveTransform(_UNIT, quad)
     return np.asarray(cv2.perspectiveTransform(corners[None], matrix)[0], np.float32)
+
+
+def upright(frame: Frame, quad: Quad, size: tuple[int, int]) -> Frame:
+    """What `quad` shows, straightened: uint8 (size[1], size[0], 3)."""
+    width, height = size
+    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    matrix = cv2.getPerspectiveTransform(quad, target)
+    crop = cv2.warpPerspective(frame, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop, np.uint8)
 
 
 def stretched_to(quad: Quad, box: Box) -> Quad:

@@ -6,7 +6,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from deid_udf.detect.region import Frame
 from deid_udf.errors import ModelError
 from deid_udf.inference import open_session
 from deid_udf.plates.lattice import Lattice, columns, gather
-from deid_udf.plates.quad import Quad, aspect_of, part
+from deid_udf.plates.quad import Quad, aspect_of, part, upright
 
 HEIGHT = 48  # pixels of a line as recognisers take it
 _STRETCH = 1.25  # crops are read wider than they are: condensed plate symbols come nearer to print
@@ -36,15 +35,15 @@ class Reader(Protocol):
 
 
 class PpOcr:
-    """PP-OCRv4's recogniser (SVTR-LCNet, Chinese and Latin), in onnxruntime.
+    """A PP-OCR recogniser (Chinese and Latin), in onnxruntime.
 
     Args:
+        name: in the model registry: `ppocr_v4` is better on Chinese plates, `ppocr_v6` on Latin ones (docs/plates.md).
         device: "cpu" or "cuda:N".
     """
 
-    name = "ppocr_v4"
-
-    def __init__(self, device: str) -> None:
+    def __init__(self, name: str, device: str) -> None:
+        self.name = name
         self._device = device
 
     def read(self, crops: NDArray[np.uint8]) -> list[Lattice]:
@@ -67,7 +66,7 @@ def _open_ppocr(path: Path, device: str) -> _Ctc:
     return _Ctc(session, columns(["", *characters, " "]))
 
 
-READERS = {PpOcr.name: PpOcr}
+READERS = {"ppocr_v4": PpOcr, "ppocr_v6": PpOcr}
 
 
 def open_reader(name: str, device: str) -> Reader:
@@ -78,7 +77,7 @@ def open_reader(name: str, device: str) -> Reader:
     """
     if name not in READERS:
         raise ModelError(f"model {name!r} is no plate reader; known ones: {', '.join(sorted(READERS))}")
-    return READERS[name](device)
+    return READERS[name](name, device)
 
 
 def read_plates(frames: Sequence[Frame], places: Sequence[tuple[int, Quad]], reader: Reader) -> list[list[Lattice]]:
@@ -110,19 +109,15 @@ def read_plates(frames: Sequence[Frame], places: Sequence[tuple[int, Quad]], rea
 
 def _crops(frame: Frame, quad: Quad) -> list[tuple[int, NDArray[np.uint8]]]:
     """(reading, crop) of one plate: reading 0 is the whole; reading 1, in two crops, its lines from top to bottom."""
-    crops = [(0, _upright(frame, part(quad, -_RIM, -_RIM, 1 + _RIM, 1 + _RIM)))]
+    crops = [(0, _crop(frame, part(quad, -_RIM, -_RIM, 1 + _RIM, 1 + _RIM)))]
     if aspect_of(quad) < _TWO_LINES:
         crops += [
-            (1, _upright(frame, part(quad, -_RIM, top, 1 + _RIM, bottom)))
+            (1, _crop(frame, part(quad, -_RIM, top, 1 + _RIM, bottom)))
             for top, bottom in ((-_RIM, 0.45), (0.38, 1 + _RIM))
         ]
     return crops
 
 
-def _upright(frame: Frame, quad: Quad) -> NDArray[np.uint8]:
+def _crop(frame: Frame, quad: Quad) -> NDArray[np.uint8]:
     wanted = HEIGHT * aspect_of(quad) * _STRETCH
-    width = min(_WIDTHS, key=lambda w: abs(w - wanted))
-    target = np.array([(0, 0), (width, 0), (width, HEIGHT), (0, HEIGHT)], np.float32)
-    matrix = cv2.getPerspectiveTransform(quad, target)
-    crop = cv2.warpPerspective(frame, matrix, (width, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop, np.uint8)
+    return upright(frame, quad, (min(_WIDTHS, key=lambda w: abs(w - wanted)), HEIGHT))
