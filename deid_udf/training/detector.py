@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.models.detection import MaskRCNN
 
 from deid_udf import models
+from deid_udf.detect.clp import Clp
 from deid_udf.detect.efficientnet_lite import folded
 from deid_udf.detect.mask_rcnn import MaskRcnn, lite
 from deid_udf.metrics.recall import Matches, match
+from deid_udf.training.curve import THRESHOLDS, curve
 from deid_udf.training.ema import Average
 from deid_udf.training.loop import train
 from deid_udf.training.pictures import FaceOutliner, Picture, boxed_plates, halves, rotated_plates, synthetic_people
@@ -42,7 +45,10 @@ class DetectorConfig(BaseModel):
     scenes: SceneConfig
 
 
-def plate_sets(data: Path) -> dict[str, tuple[list[Picture], list[Picture]]]:
+PlateSets = dict[str, tuple[list[Picture], list[Picture]]]
+
+
+def plate_sets(data: Path) -> PlateSets:
     """(training, validation) halves of each set of real plates under `data`."""
     return {
         "plates_ro": halves(boxed_plates(data / "plates_ro_train")),
@@ -147,6 +153,16 @@ class DetectorTraining:
             values[f"{name}_recall"] = float(np.concatenate([m.found for m in matches]).mean())
             values[f"{name}_false"] = sum(m.false for m in matches) / len(matches)
         return values
+
+    def curves(self, sets: PlateSets) -> dict[str, list[dict[str, float]]]:
+        """Plates of every validation half over the threshold: the averaged network alone, and with `clp` beside it."""
+        tested = MaskRcnn("mask_rcnn_lite", lambda: self.average.network, str(self.device), min(THRESHOLDS))
+        clp = Clp(str(self.device), floor=0.1)
+        rows = {}
+        for name, (_, pictures) in sets.items():
+            rows[name] = [asdict(p) for p in curve(tested, pictures, "plate")]
+            rows[f"{name} with clp"] = [asdict(p) for p in curve(tested, pictures, "plate", others=[clp])]
+        return rows
 
     def export(self, file: Path) -> None:
         """The averaged weights as float16 safetensors."""

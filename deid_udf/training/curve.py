@@ -1,0 +1,87 @@
+"""Recall against false boxes over the threshold: for choosing thresholds, on validation pictures only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deid_udf.detect.boxes import grown
+from deid_udf.detect.region import Detector, Kind, Region
+from deid_udf.detect.union import Found, merge
+from deid_udf.metrics.recall import match
+from deid_udf.training.pictures import Picture
+
+THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+_AT_ONCE = 8  # pictures a batch
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One threshold's result.
+
+    Attributes:
+        threshold: of the detector under test.
+        recall: share of the objects found at IoU 0.3.
+        recall_20px: the same of those at least 20 pixels high.
+        coverage: share of the objects that lie under the regions by 70 % or more, once these have grown.
+        false: boxes a picture that match no object.
+    """
+
+    threshold: float
+    recall: float
+    recall_20px: float
+    coverage: float
+    false: float
+
+
+def curve(
+    tested: Detector,
+    pictures: Sequence[Picture],
+    kind: Kind,
+    *,
+    others: Sequence[Detector] = (),
+    grow: float = 0.15,
+    merge_iou: float = 0.4,
+) -> list[Point]:
+    """`tested` at every threshold, in union with `others` at the floors that these were made with.
+
+    Args:
+        tested: made with a floor no higher than the lowest threshold.
+        pictures: labelled pictures.
+        kind: class that is measured.
+        others: detectors that are always on.
+        grow: margin that regions grow by, a share of their size (the policy's `grow`).
+        merge_iou: from which overlap on two regions are one (the policy's `merge_iou`).
+    """
+    always, scored = _regions(others, pictures, kind), _regions([tested], pictures, kind)
+    points = []
+    for threshold in THRESHOLDS:
+        matches, covered = [], []
+        for picture, fixed, some in zip(pictures, always, scored, strict=True):
+            regions = [*fixed, *(r for r in some if r.score >= threshold)]
+            merged = [f.region for f in merge([Found(r, False) for r in regions], merge_iou)]
+            truth = [thing.box for thing in picture.things if thing.kind == kind]
+            matches.append(match(truth, [r.box for r in merged]))
+            covered.append(match(truth, [grown(r.box, grow) for r in merged]).covered)
+        found, heights = np.concatenate([m.found for m in matches]), np.concatenate([m.heights for m in matches])
+        points.append(
+            Point(
+                threshold,
+                float(found.mean()),
+                float(found[heights >= 20].mean()),
+                float(np.concatenate(covered).mean()),
+                sum(m.false for m in matches) / len(matches),
+            )
+        )
+    return points
+
+
+def _regions(detectors: Sequence[Detector], pictures: Sequence[Picture], kind: Kind) -> list[list[Region]]:
+    """What the detectors find of `kind`, together, by picture."""
+    found: list[list[Region]] = [[] for _ in pictures]
+    for start in range(0, len(pictures), _AT_ONCE):
+        frames = [picture.pixels() for picture in pictures[start : start + _AT_ONCE]]
+        for detector in detectors:
+            for i, regions in enumerate(detector.detect(frames), start):
+                found[i] += [r for r in regions if r.kind == kind]
+    return found
