@@ -1,13 +1,10 @@
-"""What the mechanisms cost in time, and what they keep of their input: the two tables of docs/privacy.md.
-
-    python benchmarks/privacy.py speed
-    python benchmarks/privacy.py kept
-"""
+"""What the mechanisms cost in time (`speed`), and what they keep of their input (`kept`): tables of docs/privacy.md."""
 
 import argparse
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -59,7 +56,7 @@ def speed() -> None:
     print("| batch | target, ms | keyed, ms | os, ms |\n|---|---|---|---|")
     for name, target, mechanism, values in batches:
         contexts = _contexts(len(values))
-        measured = [_best_of(9, lambda s=s: mechanism.release(values, noise=s, contexts=contexts)) for s in SOURCES]
+        measured = [_best_of(9, partial(mechanism.release, values, noise=s, contexts=contexts)) for s in SOURCES]
         print(f"| {name} | {target:g} | {measured[0]:.1f} | {measured[1]:.1f} |")
 
 
@@ -95,6 +92,6 @@ def _found(v: NDArray, y: NDArray) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", choices=("speed", "kept"))
     {"speed": speed, "kept": kept}[parser.parse_args().table]()

@@ -25,6 +25,10 @@ def _epsilon(value: Exact) -> Decimal:
     return amount
 
 
+def _columns(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
+
+
 @frozen
 class Cap:
     """The most ε that all releases with equal values in `columns` may spend together.
@@ -34,7 +38,7 @@ class Cap:
         limit: exact; at most 18 digits after the point.
     """
 
-    columns: tuple[str, ...] = field(converter=tuple, validator=min_len(1))
+    columns: tuple[str, ...] = field(converter=_columns, validator=min_len(1))
     limit: Decimal = field(converter=_epsilon)
 
 

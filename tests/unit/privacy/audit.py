@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, chi2
 
 P_THRESHOLD = 1e-20
-"""Below this p-value a fit is refused (as Tumult's tests do): no honest sampler meets it, no dishonest one escapes it."""
+"""Below this p-value a fit is refused, as in Tumult's tests: no honest sampler gets there."""
 
 
 def epsilon_lower_bound(hits: int, hits_beside: int, runs: int, alpha: float = 0.05) -> float:

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deid_udf.privacy import Context, KeyedNoise, NoiseSource, OsNoise
 from deid_udf.privacy.kernels import Integers, Kernel
 
@@ -28,6 +31,9 @@ class Recorder(NoiseSource):
         self.tape.append(self._source.apply(kernel, values, label, contexts))
         return self.tape[-1].copy()
 
+    def seeds(self, contexts: Sequence[Context]) -> NDArray[np.uint8]:
+        return self._source.seeds(contexts)
+
 
 class Player(NoiseSource):
     """Plays a recorder's tape, whatever it is asked to draw around."""
@@ -39,3 +45,6 @@ class Player(NoiseSource):
 
     def apply(self, kernel: Kernel, values: Integers, label: bytes, contexts: Sequence[Context]) -> Integers:
         return self._tape.pop(0)
+
+    def seeds(self, contexts: Sequence[Context]) -> NDArray[np.uint8]:
+        raise AssertionError("a mechanism draws its noise, and no seeds")

@@ -8,6 +8,7 @@ uses the 95 % bound in both.
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from deid_udf.privacy import (
     CyclicLaplace,
     DpPix,
     Exponential,
+    KeyedNoise,
     LaplaceUnbounded,
     LaplaceVector,
     NoiseSource,
     NoisyMechanism,
+    OsNoise,
     Product,
     RandomizedResponse,
 )
@@ -45,7 +48,7 @@ class Attack:
     build: Callable[[Fraction], NoisyMechanism]
     value: NDArray
     beside: NDArray
-    event: Callable[[NDArray], NDArray]
+    event: Callable[[NDArray], Any]
     cells: Callable[[NDArray], NDArray]
     law: Callable[[float], NDArray]
     """Probabilities of the cells of a release of `value`, given ε."""
@@ -92,7 +95,7 @@ def _vector(k: int) -> Attack:
         lambda epsilon: LaplaceVector(epsilon, k, 1, 8),
         value,
         -value,
-        lambda released: (released >= 1 / k).all(axis=1),
+        lambda released: released.min(axis=1) >= 1 / k,
         lambda released: np.searchsorted(EDGES, (released[:, 0] - 1 / k) * GRID, side="right"),
         lambda epsilon: _laplace_law(EDGES, 2 * GRID / epsilon),
     )
@@ -204,12 +207,12 @@ each_epsilon = pytest.mark.parametrize("epsilon", EPSILONS)
 each_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 
 
-def _bound(attack: Attack, epsilon: Fraction, source: NoiseSource, alpha: float) -> float:
+def _bound(attack: Attack, epsilon: Fraction, source: KeyedNoise | OsNoise, alpha: float) -> float:
     hits, beside = (int(attack.event(released).sum()) for released in _released(attack, epsilon, source))
     return epsilon_lower_bound(hits, beside, attack.runs(source), alpha)
 
 
-def _fit(attack: Attack, claimed: Fraction, sampled: Fraction, source: NoiseSource) -> float:
+def _fit(attack: Attack, claimed: Fraction, sampled: Fraction, source: KeyedNoise | OsNoise) -> float:
     law = attack.law(float(claimed))
     counts = np.bincount(attack.cells(_released(attack, sampled, source)[0]), minlength=len(law))
     return chi_square_p(counts, law)

@@ -30,7 +30,7 @@ def test_what_is_granted_never_exceeds_the_allowance(requests, remaining):
     grants = granted(requests, remaining)
     paid = [request for request, grant in zip(requests, grants, strict=True) if grant]
     assert None not in paid
-    assert sum(map(Fraction, paid)) <= Fraction(remaining)  # type: ignore[arg-type]
+    assert sum(map(Fraction, paid)) <= Fraction(remaining)
     assert all(granted(requests, None))
 
 

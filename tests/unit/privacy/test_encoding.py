@@ -39,7 +39,7 @@ def test_every_short_list_has_its_own():
 
 
 def test_every_part_of_an_event_counts():
-    events = [
+    events: list[tuple[str, int, dict[str, str | int]]] = [
         ("laplace", 1, {"k": 1}),
         ("laplace", 11, {"k": 1}),
         ("laplace1", 1, {"k": 1}),
