@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from deid_udf.detect.region import Region
+from deid_udf.detect.region import Kind, Region
 from deid_udf.training.curve import THRESHOLDS, curve
 from deid_udf.training.pictures import Picture, Thing
 
@@ -11,7 +11,8 @@ from deid_udf.training.pictures import Picture, Thing
 class Fixed:
     """A detector that reports the same regions on every frame."""
 
-    name, kinds = "fixed", frozenset({"plate"})
+    name = "fixed"
+    kinds: frozenset[Kind] = frozenset({"plate"})
 
     def __init__(self, *regions: Region) -> None:
         self.regions = list(regions)
