@@ -27,14 +27,16 @@ from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import read_history
 from deid_udf.lake.tables import RELEASED, add_columns, create_tables
 from deid_udf.lake.udf import noise_source, protect
+from deid_udf.lake.views import create_views
 from deid_udf.lake.write import (
     Attempt,
-    append_copies,
-    append_protected,
+    append,
     branch_name,
+    copies,
     create_branch,
     drop_branch,
     drop_quarantined,
+    protected,
 )
 from deid_udf.log import logger
 from deid_udf.pipeline import Pipeline
@@ -118,6 +120,7 @@ def _attempt(attempt: Attempt, records: DataFrame, selection: Selection, noise: 
         raise
     drop_branch(attempt.lake, attempt.branch)
     record_runs(attempt.lake)
+    create_views(attempt.lake, attempt.policy)
     _step("recorded")
     return rows
 
@@ -127,9 +130,9 @@ def _write(attempt: Attempt, records: DataFrame, selection: Selection, noise: st
     if images:
         with Progress("de-identify", images) as progress:
             done = progress.accumulator(attempt.lake.spark.sparkContext)
-            append_protected(attempt, records, selection, protect(attempt.policy, noise, done))
+            append(attempt, protected(attempt, records, selection, protect(attempt.policy, noise, done)))
     if selection.counts.get(COPY):
-        append_copies(attempt, selection)
+        append(attempt, copies(attempt, selection))
     drop_quarantined(attempt)
 
 

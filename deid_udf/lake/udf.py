@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 from pyspark import Accumulator, TaskContext
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.udf import UserDefinedFunction
@@ -36,6 +36,8 @@ OUTPUT = [pa.field("content_sha256", pa.string()), *RESULT]
 """`schema.RESULT`, and the hash of the bytes that were read."""
 
 _OWN = ("image_id", "content_sha256", "image", "uri", "refusal", "allowance")
+_IMAGES_A_TASK = 64
+_MOST_TASKS = 20_000
 _FETCHES = 8  # at once, in one worker
 
 
@@ -65,6 +67,24 @@ def inputs(columns: list[str], policy: Policy) -> Column:
     fields = [F.col(c) if c in columns else absent.alias(c) for c in _OWN]
     scopes = [F.col(c).cast("string").alias(f"scope.{c}") for c in policy.plates.memo]
     return F.struct(*fields, *scopes)
+
+
+def spread(work: DataFrame, policy: Policy, images: int = 0) -> DataFrame:
+    """Enough tasks for all cores; records that share memoised draws meet in one, to be charged once.
+
+    Args:
+        work: records.
+        policy: its memo columns.
+        images: how many records, if known.
+    """
+    memo = policy.plates.memo
+    least = 2 * work.sparkSession.sparkContext.defaultParallelism
+    tasks = min(max(least, images // _IMAGES_A_TASK), _MOST_TASKS)
+    known = F.lit(bool(memo))
+    for column in memo:
+        known = known & F.col(column).isNotNull()
+    keys = [F.when(known, F.col(c).cast("string")) for c in memo]
+    return work.repartition(tasks, *keys, F.when(~known, F.col("image_id")))
 
 
 def noise_source() -> NoiseSource:
@@ -101,15 +121,10 @@ def run_batches(
         for batch in batches:
             rows = batch.to_dict("records")
             records = list(pool.map(_record, rows, [pipeline.policy.output.max_bytes] * len(rows)))
-            results = pipeline.run(records, charged)
-            hashes = [_hash(record) for record in records]
+            results = [_output(*pair) for pair in zip(records, pipeline.run(records, charged), strict=True)]
             if done is not None:
                 done.add(len(records))
-            yield pd.DataFrame(
-                [{"content_sha256": h, **row} for h, row in zip(hashes, results, strict=True)],
-                columns=[field.name for field in OUTPUT],
-                dtype="object",
-            )
+            yield pd.DataFrame(results, columns=[field.name for field in OUTPUT], dtype="object")
 
 
 @lru_cache(maxsize=4)
@@ -149,7 +164,12 @@ def _data(row: dict[str, Any], max_bytes: int) -> bytes | Quarantined:
         return reason
 
 
-def _hash(record: "Record") -> str | None:
+def _output(record: "Record", result: dict[str, Any]) -> dict[str, Any]:
+    """One row of `OUTPUT`; Spark's pandas conversion takes maps as dicts."""
+    content = record.content_sha256
     if isinstance(record.data, bytes):
-        return hashlib.sha256(record.data).hexdigest()
-    return record.content_sha256
+        content = hashlib.sha256(record.data).hexdigest()
+    objects = result["objects"]
+    if objects is not None:
+        objects = [entry | {"parameters": dict(entry["parameters"])} for entry in objects]
+    return result | {"content_sha256": content, "objects": objects}

@@ -21,13 +21,11 @@ from deid_udf.lake.select import COPY, Selection, passed_through, with_bytes
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import FACTS, RUN_ID, change_branches
 from deid_udf.lake.tables import RELEASED
-from deid_udf.lake.udf import OUTPUT, inputs
+from deid_udf.lake.udf import OUTPUT, inputs, spread
 from deid_udf.policy import Policy
 from deid_udf.schema import Status
 
 _PREFIX = "run_"
-_IMAGES_A_TASK = 64
-_MOST_TASKS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,49 +101,40 @@ def create_branch(attempt: Attempt) -> None:
     )
 
 
-def append_protected(attempt: Attempt, records: DataFrame, selection: Selection, function: UserDefinedFunction) -> None:
-    """Protect and write, in one pass."""
-    work = _spread(with_bytes(records, selection), attempt.policy, sum(selection.counts.values()))
+def protected(attempt: Attempt, records: DataFrame, selection: Selection, function: UserDefinedFunction) -> DataFrame:
+    """What the UDF makes of the records that are to be looked at: rows to append, not evaluated yet."""
+    work = with_bytes(records, selection)
+    if attempt.policy.plates.memo or _by_uri(records):  # else the records' own partitions do, and no byte is shuffled
+        work = spread(work, attempt.policy, sum(selection.counts.values()))
     done = work.withColumn("_done", function(inputs(work.columns, attempt.policy)))
     result = [F.col(f"_done.{field.name}").alias(field.name) for field in OUTPUT if field.name != "content_sha256"]
     content = F.coalesce("_done.content_sha256", "content_sha256").alias("content_sha256")
     kept = [c for c in _kept(records) if c != "content_sha256"]
-    _append(attempt, done.select(*kept, content, F.lit(None).cast("string").alias("copy_of"), *result))
+    return done.select(*kept, content, F.lit(None).cast("string").alias("copy_of"), *result)
 
 
-def append_copies(attempt: Attempt, selection: Selection) -> None:
-    """Write the copies: the picture that was made for the same bytes, with an empty ledger of its own.
+def copies(attempt: Attempt, selection: Selection) -> DataFrame:
+    """The copies' rows: the picture that was made for the same bytes, with an empty ledger of its own.
 
     Only partitions and row groups that hold the originals are read (bloom filters on the content hash).
     """
     branch = attempt.lake.spark.read.option("branch", attempt.branch).table(attempt.table)
-    copies = selection.decisions.where(F.col("action") == COPY).drop("action", "refusal", "allowance")
-    wanted = F.broadcast(copies.select("content_sha256").distinct())
+    chosen = selection.decisions.where(F.col("action") == COPY).drop("action", "refusal", "allowance")
+    wanted = F.broadcast(chosen.select("content_sha256").distinct())
     originals = branch.where(F.col("copy_of").isNull() & (F.col("policy_hash") == attempt.policy.hash))
     held = originals.select("run_id", "content_sha256").join(wanted, "content_sha256", "left_semi")
     runs = [row["run_id"] for row in held.select("run_id").distinct().collect()]
-    originals = originals.where(F.col("run_id").isin(runs)).withColumnRenamed("image_id", "copy_of_id")
-    made = originals.select("content_sha256", F.col("copy_of_id").alias("copy_of"), *(f.name for f in OUTPUT[1:]))
-    rows = F.broadcast(copies).join(made, ["content_sha256", "copy_of"])
+    originals = originals.where(F.col("run_id").isin(runs))
+    made = originals.select("content_sha256", F.col("image_id").alias("copy_of"), *(f.name for f in OUTPUT[1:]))
+    rows = F.broadcast(chosen).join(made, ["content_sha256", "copy_of"])
     released = F.col("status") == str(Status.RELEASED)
     nothing = {c: F.when(released, F.lit(0).cast("decimal(38,18)")) for c in ("epsilon_total", "epsilon_max")}
     empty = F.when(released, F.slice("objects", 1, 0))
-    _append(attempt, rows.withColumns(nothing | {"objects": empty, "seconds": F.lit(0.0)}))
+    return rows.withColumns(nothing | {"objects": empty, "seconds": F.lit(0.0)})
 
 
-def drop_quarantined(attempt: Attempt) -> None:
-    """Take the rows that are not released off the branch: whole partitions, so metadata alone."""
-    attempt.lake.spark.sql(
-        f"DELETE FROM {attempt.table}.`branch_{attempt.branch}` WHERE status = '{Status.QUARANTINED}'"
-    )
-
-
-def drop_branch(lake: Lake, name: str) -> None:
-    """Drop a branch. Snapshots that `main` does not have stay, unreachable, until they expire."""
-    change_branches(lake, lambda branches: branches.removeBranch(name), lambda history: name not in history.heads)
-
-
-def _append(attempt: Attempt, rows: DataFrame) -> None:
+def append(attempt: Attempt, rows: DataFrame) -> None:
+    """Evaluate rows once, and write them to the branch under the run's name and facts."""
     spark = attempt.lake.spark
     rows = rows.withColumns(
         {
@@ -167,25 +156,20 @@ def _append(attempt: Attempt, rows: DataFrame) -> None:
     )
 
 
-def _spread(work: DataFrame, policy: Policy, images: int) -> DataFrame:
-    """Enough tasks for all cores. Records that share memoised draws meet in one task, to be charged once.
-
-    Where bytes are inline and nothing is memoised, the records' own partitions do: no byte is shuffled.
-    """
-    memo = policy.plates.memo
-    if not memo and "image" in work.columns and not _by_uri(work):
-        return work
-    least = 2 * work.sparkSession.sparkContext.defaultParallelism
-    tasks = min(max(least, images // _IMAGES_A_TASK), _MOST_TASKS)
-    known = F.lit(bool(memo))
-    for column in memo:
-        known = known & F.col(column).isNotNull()
-    keys = [F.when(known, F.col(c).cast("string")) for c in memo]
-    return work.repartition(tasks, *keys, F.when(~known, F.col("image_id")))
+def drop_quarantined(attempt: Attempt) -> None:
+    """Take the rows that are not released off the branch: whole partitions, so metadata alone."""
+    attempt.lake.spark.sql(
+        f"DELETE FROM {attempt.table}.`branch_{attempt.branch}` WHERE status = '{Status.QUARANTINED}'"
+    )
 
 
-def _by_uri(work: DataFrame) -> bool:
-    return work.where(F.col("image").isNotNull()).select(F.lit(1)).limit(1).isEmpty()
+def drop_branch(lake: Lake, name: str) -> None:
+    """Drop a branch. Snapshots that `main` does not have stay, unreachable, until they expire."""
+    change_branches(lake, lambda branches: branches.removeBranch(name), lambda history: name not in history.heads)
+
+
+def _by_uri(records: DataFrame) -> bool:
+    return records.where(F.col("image").isNotNull()).select(F.lit(1)).limit(1).isEmpty()
 
 
 def _kept(records: DataFrame) -> list[str]:

@@ -1,0 +1,45 @@
+"""What the lake's tests share: keyed noise, so that equal work is equal bytes, and a lake in a folder."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deid_udf.lake.run import deidentify
+from deid_udf.lake.session import Lake, open_lake, read_records
+from deid_udf.policy import Policy
+from tests.support.jobs import KEY
+from tests.support.records import Record, write_records
+
+
+@pytest.fixture(scope="session", autouse=True)
+def noise_key() -> Iterator[None]:
+    """Before any session starts: workers inherit the environment."""
+    before = os.environ.get("DEID_NOISE_KEY")
+    os.environ["DEID_NOISE_KEY"] = KEY
+    yield
+    if before is None:
+        del os.environ["DEID_NOISE_KEY"]
+    else:
+        os.environ["DEID_NOISE_KEY"] = before
+
+
+@pytest.fixture
+def lake(spark, tmp_path, models_cache) -> Lake:
+    """An empty lake under `tmp_path / "lake"`."""
+    return open_lake(spark, (tmp_path / "lake").as_uri())
+
+
+@pytest.fixture
+def run(lake: Lake, tmp_path: Path) -> Callable[[list[Record], Policy, str], dict]:
+    """Runs the nightly job over records."""
+    written = 0
+
+    def run_job(records: list[Record], policy: Policy, run_id: str) -> dict:
+        nonlocal written
+        written += 1
+        location = write_records(tmp_path / "records" / str(written), records)
+        return deidentify(lake, read_records(lake.spark, location), policy, run_id)
+
+    return run_job
