@@ -54,6 +54,7 @@ class AuditOperator(JobOperator):
         reports: folder or prefix that receives the report's files; those of an earlier audit there are replaced.
     """
 
+    application_args: list[str]
     template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, "reports")
 
     def __init__(self, *, reports: str, **arguments: object) -> None:
@@ -64,9 +65,9 @@ class AuditOperator(JobOperator):
         """Audit, publish, and only then fail if the audit did."""
         with tempfile.TemporaryDirectory(prefix="deid-audit-") as folder:
             written = Path(folder)
-            self.application_args = [
-                *(self.application_args or []),
-                *("--json", str(written / "report.json"), "--html", str(written / "report.html")),
+            self.application_args += [
+                *("--json", str(written / "report.json")),
+                *("--html", str(written / "report.html")),
             ]
             try:
                 super().execute(context)
