@@ -62,12 +62,13 @@ class Demo:
     seconds: list[tuple[str, float]]
 
 
-def run(folder: Path, places: Places | None = None, pictures: int | None = None) -> Demo:
+def run(folder: Path, places: Places | None = None, policy: Path = POLICY, pictures: int | None = None) -> Demo:
     """Run the whole line.
 
     Args:
         folder: made anew; the page lands here.
         places: where pictures, records and lake go; by default below `folder`.
+        policy: the policy's file.
         pictures: how many are drawn; all by default.
 
     Raises:
@@ -87,7 +88,7 @@ def run(folder: Path, places: Places | None = None, pictures: int | None = None)
             ingest(spark, places.source, places.records, template=PathTemplate(TEMPLATE))
         with clock.step("de-identify"):
             lake = open_lake(spark, places.lake)
-            summary = deidentify(lake, read_records(spark, places.records), load_policy(POLICY), "demo")
+            summary = deidentify(lake, read_records(spark, places.records), load_policy(policy), "demo")
         with clock.step("audit"):
             found = audit(lake, places.lake)
         with clock.step("report"):

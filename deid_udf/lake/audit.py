@@ -15,13 +15,13 @@ from deid_udf.errors import LakeError
 from deid_udf.lake import checks, spending
 from deid_udf.lake.checks import Violation
 from deid_udf.lake.session import Lake
-from deid_udf.lake.snapshots import History, read_history
+from deid_udf.lake.snapshots import read_history
 from deid_udf.lake.spending import Event, Spend
 from deid_udf.lake.tables import QUARANTINE, RELEASED, RUNS, exists
 from deid_udf.ledger import to_decimal
 from deid_udf.policy import Policy
 from deid_udf.privacy import Event as MechanismEvent
-from deid_udf.privacy import Mechanism, PlainSum, Pld, UnknownEvent, mechanism_from_event
+from deid_udf.privacy import Mechanism, MixedGuarantees, PlainSum, Pld, UnknownEvent, mechanism_from_event
 
 DELTAS = (Fraction(1, 10**6), Fraction(1, 10**9))
 SAMPLE = 64  # images that go through the gate's checks again
@@ -112,21 +112,31 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
     if not exists(lake):
         raise LakeError(f"{location}: no released table; has a run published here?")
     history = read_history(lake)
-    released = lake.spark.read.option("versionAsOf", history.main).table(lake.table(RELEASED))
     runs = lake.spark.table(lake.table(RUNS)).orderBy(F.desc("finished_at")).collect()
-    chosen = released if run_id is None else released.where(F.col("run_id") == run_id)
-    if run_id is not None and run_id not in {run["run_id"] for run in runs}:
-        raise LakeError(
-            f"{location}: no run {run_id!r}; there are {', '.join(r['run_id'] for r in runs[:10]) or 'none'}"
-        )
+    known = list(dict.fromkeys(run["run_id"] for run in runs))
+    if run_id is not None and run_id not in known:
+        raise LakeError(f"{location}: no run {run_id!r}; there are {', '.join(known[:10]) or 'none'}")
 
-    policies, violations = checks.policies_of(runs)
-    newest = policies.get(runs[0]["policy_hash"]) if runs else None
-    time = spending.by_time(released)
-    every_event = spending.by_event(released)
-    violations += _violations(lake, released, history, runs, policies, time["run"], every_event, sample)
+    released = lake.spark.read.option("versionAsOf", history.main).table(lake.table(RELEASED))
+    broken = checks.check_files(lake, history.main)
+    if broken:  # nothing that would be read from there means anything
+        released = released.limit(0)
+    policies, wrong_policies = checks.policies_of(runs)
+    time, events = spending.by_time(released), spending.by_event(released)
+    violations = broken or [
+        *wrong_policies,
+        *checks.check_runs(time["run"], runs, _quarantined_by_write(lake)),
+        *checks.check_history(lake, history, runs),
+        *checks.check_rows(released, policies),
+        *checks.check_once(released),
+        *checks.check_events(released, events),
+        *checks.check_caps(released, policies),
+        *checks.check_sample(released, policies, sample),
+    ]
+    chosen = released
     if run_id is not None:
-        time = spending.by_time(chosen)
+        chosen = released.where(F.col("run_id") == run_id)
+        time, events = spending.by_time(chosen), spending.by_event(chosen)
     columns = _scope_columns(policies.values())
     scopes = {"+".join(c): spending.by_scope(chosen, c, _SCOPES) for c in columns}
     return Audit(
@@ -134,12 +144,12 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
         run_id=run_id,
         at=datetime.now(UTC),
         snapshot_id=history.main,
-        total=time["all"][0],
+        total=next(iter(time["all"]), Spend({}, 0, 0, Decimal(0), Decimal(0))),
         by_run=time["run"],
         by_day=time["day"],
         scopes=scopes,
-        caps=_caps(released, newest),
-        events=every_event if run_id is None else spending.by_event(chosen),
+        caps=_caps(released, policies.get(runs[0]["policy_hash"]) if runs else None),
+        events=events,
         images=spending.distribution(chosen),
         top_images=spending.by_scope(chosen, ["image_id"], _SCOPES),
         composed=[c for name in columns for c in compose(chosen, scopes["+".join(name)][:_COMPOSED], name)],
@@ -170,35 +180,22 @@ def compose(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]
 
 def _composed(spend: Spend, charged: Sequence[tuple[Mechanism, int]]) -> Composed:
     releases = [m for mechanism, count in charged for m in repeat(mechanism, count)]
-    plain = PlainSum().compose(releases, metric_at_worst_case=True)
+    names = [f"{float(delta):g}" for delta in DELTAS]
+    try:
+        plain = PlainSum().compose(releases, metric_at_worst_case=True)
+    except MixedGuarantees as error:  # DP-Pix has neighbours of its own
+        return Composed(spend.key, len(releases), None, dict.fromkeys(names), str(error), mixed=False)
     pld: dict[str, Decimal | None] = {}
-    for delta in DELTAS:
+    for delta, name in zip(DELTAS, names, strict=True):
         bounded = plain.epsilon is not None and len(releases) <= _MOST_RELEASES
         cost = Pld(delta).compose(releases, metric_at_worst_case=True).epsilon if bounded else None
-        pld[f"{float(delta):g}"] = to_decimal(cost)
+        pld[name] = to_decimal(cost)
     return Composed(spend.key, len(releases), to_decimal(plain.epsilon), pld, str(plain.guarantee), plain.mixed)
 
 
-def _violations(
-    lake: Lake,
-    released: DataFrame,
-    history: History,
-    runs: Sequence[Any],
-    policies: Mapping[str, Policy],
-    by_run: Sequence[Spend],
-    events: Sequence[Event],
-    sample: int,
-) -> list[Violation]:
-    derived = lake.spark.table(lake.table(QUARANTINE)).groupBy("snapshot_id").count().collect()
-    return [
-        *checks.check_runs(by_run, runs, {row["snapshot_id"]: row["count"] for row in derived}),
-        *checks.check_history(lake, history, runs),
-        *checks.check_rows(released, policies),
-        *checks.check_once(released),
-        *checks.check_events(released, events),
-        *checks.check_caps(released, policies),
-        *checks.check_sample(released, policies, sample),
-    ]
+def _quarantined_by_write(lake: Lake) -> dict[int, int]:
+    counts = lake.spark.table(lake.table(QUARANTINE)).groupBy("snapshot_id").count().collect()
+    return {row["snapshot_id"]: row["count"] for row in counts}
 
 
 def _scope_columns(policies: Any) -> list[tuple[str, ...]]:

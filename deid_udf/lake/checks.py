@@ -18,7 +18,7 @@ from deid_udf.errors import PolicyError
 from deid_udf.lake.allowances import EPSILON_TYPE
 from deid_udf.lake.gate import violations as violations_of_row
 from deid_udf.lake.session import Lake
-from deid_udf.lake.snapshots import History, Snapshot
+from deid_udf.lake.snapshots import History, Snapshot, iceberg_table
 from deid_udf.lake.spending import Event, Spend
 from deid_udf.lake.tables import RELEASED
 from deid_udf.ledger import to_decimal
@@ -62,6 +62,20 @@ def policies_of(runs: Iterable[Row]) -> tuple[dict[str, Policy], list[Violation]
             evidence = f"its text has hash {policy.hash}, the run says {run['policy_hash']}"
             broken.append(Violation("policy", f"run {run['run_id']}", evidence))
     return policies, broken
+
+
+def check_files(lake: Lake, snapshot_id: int) -> list[Violation]:
+    """The data files are there, and as long as when they were committed."""
+    files = lake.spark.read.option("versionAsOf", snapshot_id).table(f"{lake.table(RELEASED)}.files")
+    sizes = _sizes(lake, f"{iceberg_table(lake).location()}/data")
+    found = []
+    for row in files.select("file_path", "file_size_in_bytes").collect():
+        size = sizes.get(row["file_path"])
+        if size != row["file_size_in_bytes"]:
+            told = "it is gone" if size is None else f"it has {size} bytes"
+            evidence = f"{told}, {row['file_size_in_bytes']} were committed; no row can be trusted, none was read"
+            found.append(Violation("file", row["file_path"], evidence))
+    return found[:MOST]
 
 
 def check_rows(released: DataFrame, policies: Mapping[str, Policy]) -> list[Violation]:
@@ -164,7 +178,7 @@ def check_history(lake: Lake, history: History, runs: Sequence[Row]) -> list[Vio
     """Published rows are only ever added: whatever else changed `main` is named, row by row."""
     quarantined = {run["snapshot_id"]: run["quarantined"] for run in runs}
     found: list[Violation] = []
-    for snapshot in history.ancestors(history.main):
+    for snapshot in history.published:
         parent = history.snapshots.get(snapshot.parent or 0)
         if snapshot.run_id is not None or parent is None or snapshot.summary.get("operation", "") == "replace":
             continue
@@ -289,6 +303,19 @@ def _changed(lake: Lake, parent: Snapshot, snapshot: Snapshot) -> list[Violation
             evidence = f"changed by {made}: {'; '.join(parts) or 'its content'}"
         found.append(Violation("history", f"image {row['image_id']}", evidence))
     return found
+
+
+def _sizes(lake: Lake, folder: str) -> dict[str, int]:
+    """Path → bytes of every file below a folder of the lake."""
+    jvm: Any = lake.spark._jvm
+    path = jvm.org.apache.hadoop.fs.Path(folder)
+    system = path.getFileSystem(lake.spark._jsparkSession.sessionState().newHadoopConf())
+    files = system.listFiles(path, True) if system.exists(path) else None
+    sizes: dict[str, int] = {}
+    while files is not None and files.hasNext():
+        file = files.next()
+        sizes[file.getPath().toString()] = file.getLen()
+    return sizes
 
 
 def _subject() -> Column:
