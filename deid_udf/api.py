@@ -1,6 +1,6 @@
 """For notebooks: one function over a Spark column. Without Spark, `deid_udf.pipeline.Pipeline` takes NumPy arrays."""
 
-from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deid_udf.policy import Policy, load_policy
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def deidentify_column(
     df: "DataFrame",
     *,
-    policy: Policy | str | PathLike[str],
+    policy: Policy | str | Path,
     column: str = "image",
     image_id: str | None = None,
     into: str = "deid",

@@ -9,7 +9,7 @@ import argparse
 
 from deid_udf.cli import run, summarise
 from deid_udf.lake.export import export
-from deid_udf.lake.run import deidentify
+from deid_udf.lake.run import check_models, deidentify
 from deid_udf.lake.session import open_lake, open_session, read_records
 from deid_udf.policy import load_policy
 
@@ -37,6 +37,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     policy = load_policy(options.policy)
+    check_models(policy)
     with open_session("deidentify", options.records, options.lake) as spark:
         lake = open_lake(spark, options.lake)
         summary = deidentify(lake, read_records(lake.spark, options.records), policy, options.run_id)

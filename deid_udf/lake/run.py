@@ -66,7 +66,7 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
     branch = branch_name(run_id, started)
     bind_contextvars(run_id=run_id)
     records = normalise(records)
-    opened = _open_models(policy)
+    opened = check_models(policy)
     noise = noise_source().name
 
     create_tables(lake)
@@ -148,8 +148,8 @@ def _step(done: str, **counts: int) -> None:
     logger().info("step", done=done, **counts)
 
 
-def _open_models(policy: Policy) -> dict[str, str]:
-    """Names and hashes of the policy's models, verified here before anything is written.
+def check_models(policy: Policy) -> dict[str, str]:
+    """Names and hashes of the policy's models, verified before anything is written.
 
     Raises:
         ModelError: unknown, missing, altered, or under a licence that the policy does not accept.

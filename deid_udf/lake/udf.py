@@ -135,7 +135,7 @@ def _pipeline(policy: str, noise: str, on: str, address: str | None) -> "Pipelin
     source = noise_source()
     if source.name != noise:
         raise RuntimeError(f"the driver draws {noise} noise, this executor {source.name}: set {KEY_FILE} on both")
-    logger().info("pipeline_opened", device=on, gpu=address, noise=noise)
+    logger().info("pipeline_opened", device=on, gpu=address, noise=noise, pid=os.getpid())
     return Pipeline(parse_policy(policy), noise=source, device=on)
 
 
