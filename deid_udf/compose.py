@@ -93,7 +93,10 @@ def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
     """
     source, target, selected = _around(canvas, replacement, window, mask)
     factor = min(1.0, _COARSE / max(selected.shape))
-    coarse = [cv2.resize(v, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) for v in (source, target)]
+    coarse = [
+        np.asarray(cv2.resize(v, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+        for v in (source, target)
+    ]
     inside = (cv2.resize(selected, coarse[0].shape[1::-1], interpolation=cv2.INTER_AREA) > 0).astype(np.uint8) * 255
     relit, flat = (_clone(given, coarse[1], inside) for given in (coarse[0], np.full_like(coarse[0], _NEUTRAL)))
     content = source.astype(np.float32)
@@ -104,7 +107,7 @@ def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
         brightness = light.mean(2, keepdims=True)
         light = brightness + _TINT * (light - brightness)
         content += _RELIT * _LIGHT * np.tanh(light / _LIGHT)
-        behind = cv2.resize(flat.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+        behind = np.asarray(cv2.resize(flat.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), np.float32)
     # The frame's own border is an edge too, or the content would stop hard there.
     distance = cv2.distanceTransform(selected, cv2.DIST_L2, 5)
     depth = np.clip(distance / (max(1.0, _FEATHER * min(mask.shape)) + 1), 0, 1)

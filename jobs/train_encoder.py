@@ -75,17 +75,13 @@ class Faces:
         self.images = np.empty((room, config["size"], config["size"], 3), np.uint8)
         self.latents = np.empty((room, space.size), np.float32)
 
-    @property
-    def full(self) -> bool:
-        """Whether the ring has been filled once."""
-        return self._made >= len(self.images)
-
     def add(self, count: int) -> None:
         """Generate `count` more."""
+        low, high = self._config["spread"]
         for start in range(0, count, _AT_ONCE):
             n = min(_AT_ONCE, count - start)
             latents = self._random.standard_normal((n, self._space.size))
-            latents *= self._random.uniform(*self._config["spread"], (n, 1))
+            latents *= self._random.uniform(low, high, (n, 1))
             with torch.inference_mode():
                 styles = torch.from_numpy(self._space.from_latent(latents))
                 images = self._generator.synthesize(styles, self._config["size"])
@@ -115,7 +111,8 @@ class Training:
         generator, space = open_generator(config["generator"], device), open_latent_space(config["generator"])
         self.encoder = Encoder(space.size).to(device)
         self.optimiser = torch.optim.AdamW(self.encoder.parameters(), weight_decay=config["weight_decay"])
-        self._pool = Faces(generator, space, config, config["pool"], seed=int(np.random.SeedSequence().entropy % 2**32))
+        self._pool = Faces(generator, space, config, config["pool"], seed=int(torch.randint(2**31, ())))
+        self._pool.add(config["start"])
         held_out = Faces(generator, space, config, config["held_out"], seed=0)
         held_out.add(config["held_out"])
         self._held_out = to_input(held_out.images).to(device), torch.from_numpy(held_out.latents).to(device)
@@ -125,7 +122,7 @@ class Training:
 
     def step(self, number: int) -> Mapping[str, float]:
         """One step on a degraded batch."""
-        self._pool.add(self._config["refresh"] * (1 if self._pool.full else 4))
+        self._pool.add(self._config["refresh"])
         images, latents = self._pool.batch(self._config["batch"])
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate(number)
@@ -134,7 +131,7 @@ class Training:
             found = self.encoder(images.to(self._device))
         loss = (F.mse_loss(found.float(), latents.to(self._device), reduction="none") * self._weights).mean()
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return {"loss": loss.item()}
 

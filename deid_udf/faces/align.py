@@ -32,13 +32,13 @@ def yaw_of_68(points: Points) -> NDArray[np.float64]:
     left, right, nose = points[..., 1, :], points[..., 15, :], points[..., 30, :]
     across = right - left
     along = ((nose - left) * across).sum(-1) / np.maximum((across * across).sum(-1), 1e-9)
-    return np.clip(2 * along - 1, -1, 1)
+    return np.asarray(np.clip(2 * along - 1, -1, 1), np.float64)
 
 
 def five_of_box(box: Box) -> Points:
     """Where the five points of an upright, frontal face would lie in its box: (5, 2)."""
     x0, y0, x1, y1 = box
-    return np.array((x0, y0)) + _IN_BOX * (x1 - x0, y1 - y0)
+    return np.asarray(np.array((x0, y0)) + _IN_BOX * np.array((x1 - x0, y1 - y0)), np.float64)
 
 
 def ffhq_square(five: Points) -> Similarity:
@@ -51,9 +51,9 @@ def ffhq_square(five: Points) -> Similarity:
     eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
     across, down = right - left, mouth - eyes
     x = across + np.array((down[1], -down[0]))  # both agree on an upright frontal face
-    x = x / max(np.hypot(*x), 1e-9) * max(np.hypot(*across) * 2.0, np.hypot(*down) * 1.8, 1e-6)  # half a side
-    scale = 1 / (2 * x @ x)
-    rotation = np.array([(x[0], x[1]), (-x[1], x[0])]) * scale
+    half = max(np.hypot(*across) * 2.0, np.hypot(*down) * 1.8, 1e-6)
+    cosine, sine = x / max(np.hypot(*x), 1e-9)
+    rotation = np.array([(cosine, sine), (-sine, cosine)]) / (2 * half)
     centre = eyes + 0.1 * down
     return np.column_stack([rotation, 0.5 - rotation @ centre])
 
@@ -97,8 +97,8 @@ def crop(frame: Frame, square: Similarity, size: int) -> Frame:
         shift = matrix[:, 2] + matrix[:, :2] @ (low - 0.5 + 0.5 / ratio)
         matrix = np.column_stack([matrix[:, :2] / ratio, shift])
         frame = np.asarray(small, np.uint8)
-    options = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REFLECT_101}
-    return np.asarray(cv2.warpAffine(frame, matrix, (size, size), **options), np.uint8)
+    cut = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(cut, np.uint8)
 
 
 def content_to_square(size: int) -> Similarity:

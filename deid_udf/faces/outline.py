@@ -66,7 +66,7 @@ def _ellipse(centre: Points, axes: Points, angle: float) -> NDArray[np.float32]:
     t = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
     upright = np.column_stack([np.cos(t) * axes[0], np.sin(t) * axes[1]])
     rotation = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
-    return (centre + upright @ rotation.T).astype(np.float32)
+    return np.asarray(centre + upright @ rotation.T, np.float32)
 
 
 _MASKS = {"hull": _hull, "forehead": _forehead, "head": _head}

@@ -34,6 +34,7 @@ class PerceptualLoss(nn.Module):
             layers[f"conv{block}_{number}"] = nn.Conv2d(inputs, outputs, 3, padding=1)
             inputs = outputs
         self.layers = nn.ModuleDict(layers)
+        self.mean: Tensor
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None])
 
     def features(self, images: Tensor) -> list[Tensor]:

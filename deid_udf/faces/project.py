@@ -53,7 +53,8 @@ def encode(crops: Sequence[Frame], *, device: str) -> Floats:
     """One pass of the encoder."""
     encoder = models.opened(ENCODER, device, load_encoder)
     with torch.inference_mode():
-        return encoder(_to_tensor(crops, SIZE).to(device)).double().cpu().numpy()
+        latents: Floats = encoder(_to_tensor(crops, SIZE).to(device)).double().cpu().numpy()
+    return latents
 
 
 def optimise(
@@ -103,7 +104,7 @@ def optimise(
         if step == steps or since >= patience:
             break
         optimiser.zero_grad()
-        losses.sum().backward()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return best.double().cpu().numpy(), lowest.cpu().numpy()
@@ -131,8 +132,10 @@ def _refine(crops: Sequence[Frame], *, start: Projector, faces: policy.Faces, de
     images, first = _to_tensor(crops, _OPTIMISED_SIZE).to(device), start(crops)
     found = []
     for part in (slice(i, i + _BATCH) for i in range(0, len(crops), _BATCH)):
-        options = {"generator": generator, "space": space, "loss": loss, "steps": faces.steps}
-        found.append(optimise(images[part], start=first[part], **options)[0])
+        latents, _ = optimise(
+            images[part], start=first[part], generator=generator, space=space, loss=loss, steps=faces.steps
+        )
+        found.append(latents)
     return np.concatenate(found)
 
 

@@ -19,7 +19,10 @@ _STEP = 2.0**-6  # latents are rounded to it, so that a retry on another batch g
 class Release(Protocol):
     """See the module."""
 
-    mechanism: Mechanism
+    @property
+    def mechanism(self) -> Mechanism:
+        """What releases `values`."""
+        ...
 
     def values(self, latents: Floats) -> Floats:
         """Projections (n, d), whitened → what the mechanism takes."""
@@ -78,7 +81,7 @@ class Codebook:
         """Utilities in [0, 1]: 1 for the same first k coordinates, about 0.5 for a stranger's."""
         difference = _rounded(latents[:, None, : self._k]) - self._entries[None, :, : self._k]
         stranger = np.sqrt(2 * self._k)
-        return np.clip(1 - np.linalg.norm(difference, axis=2) / (2 * stranger), 0, 1)
+        return np.asarray(np.clip(1 - np.linalg.norm(difference, axis=2) / (2 * stranger), 0, 1), np.float64)
 
     def latents(self, released: NDArray[np.generic], fresh: Floats) -> Floats:  # noqa: ARG002
         """See `Release.latents`; the fresh draw is not needed."""

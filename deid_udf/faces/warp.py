@@ -1,6 +1,6 @@
 """The paper's swap: a new face bent, triangle by triangle, onto the original's 68 landmarks.
 
-It carries the original's face geometry over, so its guarantee for geometry is `none`; policies mark it as an experiment.
+It carries the original's face geometry over: its guarantee for geometry is `none`, and policies mark an experiment.
 """
 
 import cv2
@@ -26,8 +26,7 @@ def bend(
     """
     shift = place.copy()
     shift[:, 2] -= corner
-    options = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
-    window = np.asarray(cv2.warpAffine(content, shift, size, **options), np.uint8)
+    window = _warp(content, shift, size)
     target = original - corner
     for triangle in _triangles(new, len(content)):
         a, b = new[triangle].astype(np.float32), target[triangle].astype(np.float32)
@@ -35,13 +34,20 @@ def bend(
         high = np.clip(np.ceil(b.max(0)).astype(int) + 2, 0, size)
         if (high <= low).any():
             continue
-        matrix = cv2.getAffineTransform(a, (b - low).astype(np.float32))
-        part = cv2.warpAffine(content, matrix, tuple((high - low).tolist()), **options)
+        width, height = (high - low).tolist()
+        part = _warp(
+            content, np.asarray(cv2.getAffineTransform(a, (b - low).astype(np.float32)), np.float64), (width, height)
+        )
         mask = np.zeros(part.shape[:2], np.uint8)
         cv2.fillConvexPoly(mask, np.round((b - low) * 16).astype(np.int32), 1, shift=4)
         view = window[low[1] : high[1], low[0] : high[0]]
         view[mask > 0] = part[mask > 0]
     return window
+
+
+def _warp(content: Frame, matrix: NDArray[np.floating], size: tuple[int, int]) -> Frame:
+    warped = cv2.warpAffine(content, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
 
 
 def _triangles(points: Points, side: int) -> NDArray[np.int64]:
@@ -50,7 +56,7 @@ def _triangles(points: Points, side: int) -> NDArray[np.int64]:
     subdivision = cv2.Subdiv2D((0, 0, side, side))
     for x, y in inside:
         subdivision.insert((float(x), float(y)))
-    corners = subdivision.getTriangleList().reshape(-1, 3, 2)
+    corners = np.asarray(subdivision.getTriangleList()).reshape(-1, 3, 2)
     corners = corners[((corners >= 0) & (corners < side)).all((1, 2))]  # without the ones to the outer frame
     distance = np.linalg.norm(corners[:, :, None] - inside[None, None], axis=3)
     return np.asarray(distance.argmin(2), np.int64)

@@ -27,7 +27,7 @@ class Generator(Protocol):
         ...
 
     def synthesize(self, style: torch.Tensor, size: int) -> torch.Tensor:
-        """Styles, float32 (n, style_dim) → RGB, float32 (n, 3, size, size), about [-1, 1]; differentiable in `style`."""
+        """Styles, float32 (n, style_dim) → RGB, float32 (n, 3, size, size) about [-1, 1]; differentiable."""
         ...
 
 

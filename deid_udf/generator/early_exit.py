@@ -50,8 +50,9 @@ class ImageHead(nn.Module):
 
     def __init__(self, synthesis: Synthesis, size: int) -> None:
         super().__init__()
+        following = list(synthesis.blocks)[SIZES.index(size) + 1 :]
         self._modulation = (synthesis.head_modulation,)
-        self.blocks = nn.ModuleList(FlatBlock(block) for block in synthesis.blocks[SIZES.index(size) + 1 :])
+        self.blocks = nn.ModuleList(FlatBlock(block) for block in following if isinstance(block, Block))
         self.rgb = nn.Conv2d(synthesis.head.in_channels, 3, 1)
         low = {name: value[:3].clone() for name, value in synthesis.head.state_dict().items()}
         self.rgb.load_state_dict(low)

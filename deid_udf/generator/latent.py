@@ -92,4 +92,4 @@ def laplace_posterior(noisy: Floats, scale: float, fresh: Floats) -> Floats:
         fresh: (n, k) standard normal, independent of everything.
     """
     weight = 1 / (1 + 2 * scale**2)
-    return weight * noisy + np.sqrt(1 - weight) * fresh
+    return np.asarray(weight * noisy + np.sqrt(1 - weight) * fresh, np.float64)

@@ -5,6 +5,7 @@ the weights; upsampling is an inverse Haar wavelet, which turns 4·c channels at
 size. Only its last block has an image head; `early_exit` adds small ones inside the trunk.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ class Mapping(nn.Module):
         """(n, 512) standard normal → (n, 512)."""
         x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), _SLOPE) * np.float32(np.sqrt(2))
+            x = F.leaky_relu(layer(x), _SLOPE) * math.sqrt(2)
         return x
 
 
@@ -81,7 +82,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """(n, inputs, s/2, s/2), (n, 512) → (n, outputs, s, s)."""
         x = inverse_haar(x * self.up(style)[:, :, None, None])  # (n, inputs/4, s, s)
-        return self.conv2(self.conv1(x, style), style)
+        x = self.conv2(self.conv1(x, style), style)
+        return x
 
 
 class Synthesis(nn.Module):
@@ -100,8 +102,8 @@ class Synthesis(nn.Module):
 
     def start(self, style: Tensor) -> Tensor:
         """(n, 512) → (n, 512, 4, 4)."""
-        x = self.constant * self.modulation(style)[:, :, None, None]
-        return F.leaky_relu(self.conv(x) + self.noise, _SLOPE)
+        x = self.conv(self.constant * self.modulation(style)[:, :, None, None]) + self.noise
+        return F.leaky_relu(x, _SLOPE)
 
     def trunk(self, style: Tensor, size: int) -> Tensor:
         """Feature maps that leave the block of `size`: (n, 512) → (n, WIDTHS of that block, size, size)."""
@@ -135,7 +137,7 @@ def inverse_haar(x: Tensor) -> Tensor:
     return out
 
 
-def _by_band(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _by_band(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """Reorder the first axis from the graph's (c low, then rows, columns, both of each channel) to whole bands."""
     c = len(values) // 4
     details = values[c:].reshape(c, 3, *values.shape[1:]).swapaxes(0, 1).reshape(values[c:].shape)
@@ -145,7 +147,7 @@ def _by_band(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def mapping_from_ir(xml: Path, weights: Path) -> Mapping:
     """The mapping network with the weights of its OpenVINO graph."""
     values = [torch.from_numpy(v) for v in Graph(xml, weights).constants() if v.shape in ((STYLE, STYLE), (STYLE,))]
-    state = {}
+    state: dict[str, Tensor] = {}
     for i, (weight, bias) in enumerate(zip(values[::2], values[1::2], strict=True)):
         state |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
     mapping = Mapping()
@@ -160,7 +162,7 @@ def synthesis_from_ir(xml: Path, weights: Path) -> Synthesis:
     the Haar transform, and the order of its bands (whole bands in a row are read at memory speed).
     """
     graph = Graph(xml, weights)
-    state = {"constant": graph.constant("m.input.input")}
+    state: dict[str, NDArray[np.floating]] = {"constant": graph.constant("m.input.input")}
     last = f"blocks.{len(SIZES) - 1}.conv2.pointwise"
 
     def modulation(target: str, source: str) -> str:
@@ -175,7 +177,7 @@ def synthesis_from_ir(xml: Path, weights: Path) -> Synthesis:
         return node
 
     def convolution(target: str, source: str, node: str) -> None:
-        """Copy the full or pointwise convolution `node`, its noise and bias; by band where a Haar transform reads it."""
+        """Copy the full or pointwise convolution `node`, its noise and bias; by band for a Haar transform."""
         order = np.asarray if target in (*(f"blocks.{i}.conv1.pointwise" for i in range(7)), last) else _by_band
         state[f"{target}.weight"] = order(graph.operand(node))
         state[f"{target}.bias"] = order(graph.constant(f"{source}.bias").ravel())

@@ -26,8 +26,8 @@ class MobileStyleGan:
 
     name = "mobilestylegan"
     z_dim = style_dim = mobilestylegan.STYLE
-    sizes = (*_EXITS, 512, 1024)
-    models = (
+    sizes: tuple[int, ...] = (*_EXITS, 512, 1024)
+    models: tuple[str, ...] = (
         "mobilestylegan_mapping_graph",
         "mobilestylegan_mapping",
         "mobilestylegan_synthesis_graph",
@@ -39,20 +39,22 @@ class MobileStyleGan:
         mapping_graph, mapping, graph, weights, exits = (models.path(name) for name in self.models)
         self._mapping = mobilestylegan.mapping_from_ir(mapping_graph, mapping).to(device)
         self._device, self._dtype = device, dtype or _fast_dtype(device)
-        layout = {"dtype": self._dtype, "device": device, "memory_format": torch.channels_last}
         synthesis = mobilestylegan.synthesis_from_ir(graph, weights)
-        self._heads: nn.ModuleDict = load_heads(exits, synthesis).to(**layout)
-        self._synthesis = synthesis.to(**layout)
+        self._heads: nn.ModuleDict = load_heads(exits, synthesis)
+        self._synthesis = synthesis
+        for part in (self._synthesis, self._heads):
+            part.to(device, self._dtype).to(memory_format=torch.channels_last)
 
     def map(self, z: Tensor) -> Tensor:
         """See `Generator.map`."""
-        return self._mapping(z.to(self._device))
+        style: Tensor = self._mapping(z.to(self._device))
+        return style
 
     def synthesize(self, style: Tensor, size: int) -> Tensor:
         """See `Generator.synthesize`."""
         style = style.to(self._device, self._dtype)
         if size in _EXITS:
-            image = self._heads[str(size)](self._synthesis.trunk(style, size), style)
+            image: Tensor = self._heads[str(size)](self._synthesis.trunk(style, size), style)
         else:
             image = self._synthesis(style)
             image = image if size == 1024 else F.avg_pool2d(image, 1024 // size)
@@ -65,7 +67,8 @@ def _fast_dtype(device: str) -> torch.dtype:
 
 
 def _mobilestylegan(_: Path, device: str) -> Generator:
-    return MobileStyleGan(device)
+    with torch.inference_mode(mode=False):  # whoever opens it first; later ones may want gradients
+        return MobileStyleGan(device)
 
 
 _GENERATORS: dict[str, tuple[tuple[str, ...], str, Callable[[Path, str], Generator]]] = {

@@ -1,0 +1,64 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from deid_udf import models
+from deid_udf.errors import ModelError
+from deid_udf.generator.base import fitting_size
+from deid_udf.generator.registry import MobileStyleGan, generator_models, open_generator, open_latent_space
+
+
+@pytest.fixture(scope="module")
+def generator(models_cache):
+    return open_generator("mobilestylegan", "cpu")
+
+
+def prior_styles(generator, n, seed=0):
+    z = torch.randn(n, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    space = open_latent_space("mobilestylegan")
+    return torch.from_numpy(space.from_latent(z.double().numpy()))
+
+
+def psnr(a, b):
+    return float(10 * torch.log10(4 / (a - b).square().mean()))
+
+
+@pytest.mark.timeout(300)
+def test_early_exits_are_near_the_whole_network(generator):
+    exact = MobileStyleGan("cpu", torch.float32)
+    styles = prior_styles(generator, 3, seed=11)
+    with torch.inference_mode():
+        whole = exact.synthesize(styles, 1024)
+        for size, floor in ((64, 27.0), (128, 30.0), (256, 33.0)):
+            wanted = F.avg_pool2d(whole, 1024 // size)
+            assert psnr(exact.synthesize(styles, size), wanted) > floor
+            assert psnr(generator.synthesize(styles, size), wanted) > floor - 1  # in bfloat16 where there is any
+
+
+def test_pictures_do_not_depend_on_the_batch_beyond_rounding(generator):
+    styles = prior_styles(generator, 3)
+    with torch.inference_mode():
+        together, alone = generator.synthesize(styles, 64), generator.synthesize(styles[1:2], 64)
+    assert psnr(together[1:2], alone) > 40
+
+
+def test_pictures_are_differentiable_in_the_style():
+    generator = MobileStyleGan("cpu", torch.float32)
+    style = prior_styles(generator, 1).requires_grad_()
+    generator.synthesize(style, 64).square().mean().backward()
+    assert style.grad is not None and style.grad.abs().max() > 0
+
+
+def test_size_is_the_smallest_that_suffices(generator):
+    assert [fitting_size(generator, s) for s in (1, 64, 65, 200, 5000)] == [64, 64, 128, 256, 1024]
+
+
+def test_generator_is_opened_once(generator):
+    before = dict(models.open_counts)
+    assert open_generator("mobilestylegan", "cpu") is generator
+    assert models.open_counts == before
+
+
+def test_unknown_generator_names_the_known():
+    with pytest.raises(ModelError, match="mobilestylegan"):
+        generator_models("nonesuch")
