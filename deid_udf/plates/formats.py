@@ -18,6 +18,7 @@ from deid_udf.errors import PolicyError
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "conf" / "plates"
 SEPARATORS = "·- "
+_TWINS = {"O": "0", "0": "O", "I": "1", "1": "I"}
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 Millimetres = Annotated[float, Field(ge=0, le=1000)]
 
@@ -116,6 +117,8 @@ class PlateFormat(_Strict):
         alphabets: class → symbols in cyclic order.
         patterns: strings of classes and separators, the commonest first.
         refine: class → classes, tried in order, that a symbol's position is narrowed to once it has been read.
+        series: strings of classes that authorities issue: where a text fits one of them but for O and 0 or I and 1,
+            which print alike, it is taken to mean it.
         background, ink: colours of the plate and of its symbols.
         gradient: colour at the plate's top, where the background is shaded.
         font: file of `plates/fonts/` for letters and digits.
@@ -127,6 +130,7 @@ class PlateFormat(_Strict):
     alphabets: dict[str, str]
     patterns: tuple[str, ...] = Field(min_length=1)
     refine: dict[str, tuple[str, ...]] = {}
+    series: tuple[str, ...] = ()
     background: Colour
     ink: Colour
     gradient: Colour | None = None
@@ -140,7 +144,9 @@ class PlateFormat(_Strict):
         for name, symbols in self.alphabets.items():
             if len(name) != 1 or name in SEPARATORS or len(symbols) < 2 or len(set(symbols)) != len(symbols):
                 raise ValueError(f"alphabets.{name}: a class is one character, its symbols at least two, all different")
-        unknown = {c for pattern in self.patterns for c in pattern} - set(self.alphabets) - set(SEPARATORS)
+        unknown = (
+            {c for pattern in (*self.patterns, *self.series) for c in pattern} - set(self.alphabets) - set(SEPARATORS)
+        )
         if unknown:
             raise ValueError(f"patterns: no alphabet for {''.join(sorted(unknown))}")
         return self
@@ -151,6 +157,16 @@ class PlateFormat(_Strict):
     def expand(self) -> tuple[Pattern, ...]:
         """The patterns with their alphabets."""
         return tuple(_pattern(text, self.alphabets) for text in self.patterns)
+
+    def settle(self, text: str) -> str:
+        """The text with its O, 0, I and 1 read as the first fitting series has them."""
+        for classes in self.series:
+            if len(classes) != len(text):
+                continue
+            settled = [s if s in self.alphabets[c] else _TWINS.get(s, s) for c, s in zip(classes, text, strict=True)]
+            if all(s in self.alphabets[c] for c, s in zip(classes, settled, strict=True)):
+                return "".join(settled)
+        return text
 
     def narrow(self, pattern: Pattern, text: str) -> Pattern:
         """The pattern with each class refined to what its symbol turned out to be (`refine`)."""

@@ -62,7 +62,8 @@ def _best_of(lattices: Sequence[Lattice], form: PlateFormat) -> tuple[float, Ide
         for lattice in lattices:
             fit = best(lattice, pattern)
             if fit is not None and fit.gap < smallest:
-                smallest, found = fit.gap, Identity(form, form.narrow(pattern, fit.text), fit.text)
+                text = form.settle(fit.text)
+                smallest, found = fit.gap, Identity(form, form.narrow(pattern, text), text)
     return smallest, found
 
 

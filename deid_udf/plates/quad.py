@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deid_udf.detect.boxes import box_corners
+from deid_udf.detect.boxes import as_box, box_corners
 from deid_udf.detect.region import Box, Frame, Region
 
 Quad = NDArray[np.float32]
@@ -27,6 +27,11 @@ def aspect_of(quad: Quad) -> float:
     """Width over height, by the mean of opposite sides; at least 0.1."""
     top, right, bottom, left = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
     return float(max((top + bottom) / max(left + right, 1e-6), 0.1))
+
+
+def is_box(quad: Quad) -> bool:
+    """Whether the sides are parallel to the axes: an upright box stood in for corners that nobody found."""
+    return bool((quad == box_corners(as_box(np.concatenate([quad.min(0), quad.max(0)])))).all())
 
 
 def part(quad: Quad, left: float, top: float, right: float, bottom: float) -> Quad:

@@ -15,12 +15,12 @@ from deid_udf.detect.region import Frame
 from deid_udf.errors import ModelError
 from deid_udf.inference import open_session
 from deid_udf.plates.lattice import Lattice, columns, gather
-from deid_udf.plates.quad import Quad, aspect_of, part, upright
+from deid_udf.plates.quad import Quad, aspect_of, is_box, part, upright
 
 HEIGHT = 48  # pixels of a line as recognisers take it
 _STRETCH = 1.25  # crops are read wider than they are: condensed plate symbols come nearer to print
 _WIDTHS = (192, 256, 320)
-_RIM = 0.06  # around the corners, as a share of the sides: recognisers want a little of the rim
+_RIM = 0.06  # around found corners, as a share of the sides: detectors set them a little inside
 _TWO_LINES = 2.4  # aspect below which a plate is cut into two lines as well
 
 
@@ -109,11 +109,11 @@ def read_plates(frames: Sequence[Frame], places: Sequence[tuple[int, Quad]], rea
 
 def _crops(frame: Frame, quad: Quad) -> list[tuple[int, NDArray[np.uint8]]]:
     """(reading, crop) of one plate: reading 0 is the whole; reading 1, in two crops, its lines from top to bottom."""
-    crops = [(0, _crop(frame, part(quad, -_RIM, -_RIM, 1 + _RIM, 1 + _RIM)))]
+    rim = 0.0 if is_box(quad) else _RIM
+    crops = [(0, _crop(frame, part(quad, -rim, -rim, 1 + rim, 1 + rim)))]
     if aspect_of(quad) < _TWO_LINES:
         crops += [
-            (1, _crop(frame, part(quad, -_RIM, top, 1 + _RIM, bottom)))
-            for top, bottom in ((-_RIM, 0.45), (0.38, 1 + _RIM))
+            (1, _crop(frame, part(quad, -rim, top, 1 + rim, bottom))) for top, bottom in ((-rim, 0.45), (0.38, 1 + rim))
         ]
     return crops
 

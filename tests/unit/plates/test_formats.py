@@ -70,3 +70,11 @@ def test_a_class_without_alphabet_is_refused():
     good = load_format("cn-blue").model_dump()
     with pytest.raises(ValidationError, match="no alphabet for X"):
         PlateFormat.model_validate(good | {"patterns": ("PLX",)})
+
+
+def test_series_settle_what_prints_alike():
+    form = load_format("eu")
+    assert form.settle("ABI23CD") == "AB123CD"
+    assert form.settle("0X1Y2Z3") == "0X1Y2Z3", "fits no series"
+    assert form.settle("A0123BC") == "AO123BC"
+    assert load_format("cn-blue").settle("京A0O1I23") == "京A0O1I23"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deid_udf.detect.region import Region
-from deid_udf.plates.quad import aspect_of, part, quad_of, stretched_to
+from deid_udf.plates.quad import aspect_of, is_box, part, quad_of, stretched_to
 
 SQUARE = np.array([(0, 0), (4, 0), (4, 2), (0, 2)], np.float32)
 
@@ -25,3 +25,8 @@ def test_aspect_and_parts():
 def test_stretching_fills_the_box_and_never_shrinks():
     np.testing.assert_allclose(stretched_to(SQUARE, (-1, -1, 5, 3)), [(-1, -1), (5, -1), (5, 3), (-1, 3)])
     np.testing.assert_allclose(stretched_to(SQUARE, (1, 0.5, 3, 1)), SQUARE)
+
+
+def test_an_upright_box_is_known_as_one():
+    assert is_box(SQUARE)
+    assert not is_box(SQUARE + np.array([(0, 0.1), (0, 0), (0, 0), (0, 0)], np.float32))
