@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from deid_udf.privacy.errors import InvalidParameter
 from deid_udf.privacy.exact import float_above
-from deid_udf.privacy.reals import HALF, WORD, Real, cuts, exp_bounds, exponential, logistic, pieces_below, twice
+from deid_udf.privacy.reals import WORD, Real, cuts, exp_bounds, exponential, logistic, pieces_below, ratio, twice
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -147,9 +147,10 @@ class Choice(Kernel):
 
     @override
     def sample(self, values: Integers, words: Words, more: More) -> Integers:
-        # 40-bit weights decide all but a few draws in 10⁹ at once; the rest are decided with as many bits as they need.
+        # 40-bit weights, the largest of a row being 1, decide all but a few draws in 10⁹ at once; the rest are decided
+        # with as many bits as they need.
         table = np.array([low for low, _ in _choice_weights(self.rate, self.top, 40)], dtype=np.uint64)
-        low = np.cumsum(table[values], axis=1)
+        low = np.cumsum(table[values + (self.top - values.max(axis=1, keepdims=True))], axis=1)
         slack = np.uint64(3) * np.arange(1, values.shape[1] + 1, dtype=np.uint64)
         uniform, whole = words[:, 0], low[:, -1]
         below = (low + slack)[:, :-1] <= _high_word(uniform, whole)[:, None]
@@ -240,7 +241,12 @@ def _system_words(rows: int, per_row: int) -> tuple[Words, More]:
 def _laplace_coins(scale: Fraction, digits: int) -> tuple[Real, ...]:
     """Not zero, negative, beyond the drawn digits, then the digits from the lowest."""
     nonzero = twice(logistic(1 / scale))
-    return nonzero, HALF, exponential(2**digits / scale), *(logistic(2**i / scale) for i in range(digits))
+    return (
+        nonzero,
+        ratio(Fraction(1, 2)),
+        exponential(2**digits / scale),
+        *(logistic(2**i / scale) for i in range(digits)),
+    )
 
 
 @lru_cache(maxsize=256)

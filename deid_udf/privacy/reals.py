@@ -5,6 +5,7 @@ bits; the first word where they differ decides. U's words come from a stream, p'
 until the digits asked for are certain. Nothing is rounded, so the decision has probability p and not a float near it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -18,7 +19,10 @@ Bounds = tuple[int, int]
 
 
 class Real:
-    """A real p in [0, 1], given by bounds(b) = (lo, hi) with lo ≤ p·2ᵇ ≤ hi, as tight as b grows."""
+    """A real p in [0, 1], given by bounds(b) = (lo, hi) with lo ≤ p·2ᵇ ≤ hi, tighter as b grows.
+
+    p is irrational, or its bounds are exact: otherwise the digits of k/2ⁿ would never become certain.
+    """
 
     def __init__(self, bounds: Callable[[int], Bounds]) -> None:
         self._bounds = bounds
@@ -56,9 +60,6 @@ def share_bounds(part: Bounds, rest: Bounds, bits: int) -> Bounds:
     return low, min(high, 1 << bits)
 
 
-HALF = Real(lambda bits: (1 << bits - 1, 1 << bits - 1))
-
-
 def exponential(exponent: Fraction) -> Real:
     """e^(−exponent)."""
     return Real(lambda bits: exp_bounds(exponent, bits))
@@ -74,23 +75,41 @@ def twice(real: Real) -> Real:
     return Real(lambda bits: (real.digits(bits) * 2, real.digits(bits) * 2 + 2))
 
 
+def ratio(value: Fraction) -> Real:
+    """A rational number in [0, 1]."""
+    top, bottom = value.numerator, value.denominator
+    return Real(lambda bits: ((top << bits) // bottom, -((-top << bits) // bottom)))
+
+
 def cuts(exponents: Sequence[Sequence[Fraction]]) -> list[Real]:
     """Where [0, 1) is cut so that piece i has length ∝ Σⱼ e^(−exponents[i][j]): the inner cuts, in order."""
+    whole = Counter(exponent for piece in exponents for exponent in piece)
+    least = min(whole)  # taken off all exponents: the largest weight is then exactly 1
 
     @lru_cache(maxsize=2)
     def sums(bits: int) -> tuple[list[int], list[int]]:
-        pieces = [[exp_bounds(exponent, bits) for exponent in piece] for piece in exponents]
+        pieces = [[exp_bounds(exponent - least, bits) for exponent in piece] for piece in exponents]
         return (
             list(accumulate(sum(low for low, _ in piece) for piece in pieces)),
             list(accumulate(sum(high for _, high in piece) for piece in pieces)),
         )
 
-    def cut(index: int, bits: int) -> Bounds:
+    def share(index: int, bits: int) -> Bounds:
         lows, highs = sums(bits)
         rest = lows[-1] - lows[index], highs[-1] - highs[index]
         return share_bounds((lows[index], highs[index]), rest, bits)
 
-    return [Real(partial(cut, index)) for index in range(len(exponents) - 1)]
+    part: Counter[Fraction] = Counter()
+    inner = []
+    for index, piece in enumerate(exponents[:-1]):
+        part.update(piece)
+        # By Lindemann and Weierstrass a share is rational only if it holds the same part of every exponent. Bounds would
+        # straddle such a share for ever (½, of two equal weights); on any other they come to agree.
+        if all(part[exponent] * whole[least] == part[least] * whole[exponent] for exponent in whole):
+            inner.append(ratio(Fraction(part[least], whole[least])))
+        else:
+            inner.append(Real(partial(share, index)))
+    return inner
 
 
 def pieces_below(cuts: Sequence[Real], word: int, more: Callable[[], int]) -> int:

@@ -31,6 +31,8 @@ from deid_udf.privacy import (
 from tests.unit.privacy.audit import P_THRESHOLD, chi_square_p, epsilon_lower_bound
 from tests.unit.privacy.sources import KEYED, OS, SOURCES, contexts
 
+pytestmark = pytest.mark.timeout(300)  # seconds of a machine that others use too; alone, the slowest takes four
+
 RUNS = 100_000
 EPSILONS = ("0.5", "1", "2", "4")
 CUT = Fraction(7, 10)

@@ -89,6 +89,14 @@ def test_choice_settles_what_forty_bits_leave_open():
         assert drawn.ravel().tolist() == [index, index, index + 1, index + 1]
 
 
+def test_choice_between_equals_cuts_at_the_exact_fraction():
+    kernel, half = Choice(Fraction(1, 3), 4096), 2**63
+    for levels in ([7, 7], [9, 5, 5, 9], [4096] * 8, [0] * 8):
+        drawn = kernel.sample(np.array([levels] * 3), words([half - 1], [half], [half + 1]), lambda _: LOW + 1)
+        middle = len(levels) // 2
+        assert drawn.ravel().tolist() == [middle - 1, middle, middle]
+
+
 def test_high_word_is_the_products():
     random = np.frombuffer(bytes(range(256)) * 4, "<u8")
     a, b = random.repeat(len(random)), np.tile(random, len(random)) >> np.uint64(1)

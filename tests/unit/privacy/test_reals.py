@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid_udf.privacy.reals import (
-    HALF,
     Real,
     cuts,
     exp_bounds,
     exponential,
     logistic,
     pieces_below,
+    ratio,
     share_bounds,
     twice,
 )
@@ -51,11 +51,13 @@ def test_cuts_are_cumulative_shares(pieces):
 
 
 def test_rational_shares_are_exact():
-    equal = [[Fraction(0)]] * 4
-    assert [cut.digits(64) for cut in cuts(equal)] == [2**62, 2**63, 3 * 2**62]
+    for exponent in (Fraction(0), Fraction(3, 7), Fraction(10**6)):
+        assert [cut.digits(64) for cut in cuts([[exponent]] * 4)] == [2**62, 2**63, 3 * 2**62]
+    twins = [[Fraction(1)], [Fraction(2)], [Fraction(2)], [Fraction(1)]]
+    assert cuts(twins)[1].digits(512) == 2**511
     thirds = cuts([[Fraction(5, 7)]] * 3)
     assert [cut.digits(64) for cut in thirds] == [2**64 // 3, 2**65 // 3]
-    assert HALF.digits(64) == 2**63
+    assert ratio(Fraction(1, 2)).digits(64) == 2**63
 
 
 def test_bounds_hold_the_value_and_are_tight():
