@@ -1,0 +1,193 @@
+"""Faces: what a new one costs (`speed`), how near a projection comes (`projection`), and what a release keeps (`kept`).
+
+The tables of docs/faces.md. `projection` and `kept` measure on a folder of pictures that the reader brings; nothing of
+those pictures is stored.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deid_udf import models, policy
+from deid_udf.compose import compose
+from deid_udf.detect.region import Frame
+from deid_udf.detect.registry import open_detectors
+from deid_udf.detect.union import find_private
+from deid_udf.faces.encoder import SIZE
+from deid_udf.faces.landmarks import landmarks_of_crops
+from deid_udf.faces.perceptual import MODEL, load_perceptual_loss
+from deid_udf.faces.project import encode, optimise
+from deid_udf.faces.protect import FaceProtector
+from deid_udf.generator.registry import MobileStyleGan, open_latent_space
+from deid_udf.metrics.privacy import DLIB_FACE_THRESHOLD, FaceEmbedder, face_distance
+from deid_udf.privacy import KeyedNoise
+from deid_udf.protect import Target
+
+DETECTION = policy.Detection(detectors=(policy.DetectorChoice(model="centerface", threshold=0.3),))
+RING = 4  # pixels on each side of a mask's border that the seam is measured on
+
+
+def processor_seconds(call: Callable[[], object], runs: int = 3) -> float:
+    """Processor time of the fastest run, all threads together: other programs on the machine do not count."""
+    call()
+    times = []
+    for _ in range(runs):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def speed() -> None:
+    """Core-seconds a face, by size, batch and precision; and how far bfloat16 is from float32."""
+    space = open_latent_space("mobilestylegan")
+    styles = torch.from_numpy(space.from_latent(np.random.default_rng(0).standard_normal((8, space.size))))
+    print("| pixels | batch | float32, core-s a face | bfloat16, core-s a face | PSNR, dB |\n|---|---|---|---|---|")
+    networks = [MobileStyleGan("cpu", dtype) for dtype in (torch.float32, torch.bfloat16)]
+    with torch.inference_mode():
+        for size, batch in ((64, 1), (64, 8), (128, 1), (128, 8), (256, 1), (256, 8)):
+            some = styles[:batch]
+            seconds = [processor_seconds(partial(n.synthesize, some, size)) / batch for n in networks]
+            exact, fast = (network.synthesize(some, size) for network in networks)
+            psnr = 10 * np.log10(4 / float((exact - fast).square().mean()))
+            print(f"| {size} | {batch} | {seconds[0]:.3f} | {seconds[1]:.3f} | {psnr:.1f} |")
+    crops = [np.zeros((256, 256, 3), np.uint8)] * 8
+    print(f"\nencoder {processor_seconds(lambda: encode(crops, device='cpu')) / 8:.4f} core-s a face, ", end="")
+    print(f"68 landmarks {processor_seconds(lambda: landmarks_of_crops(crops)) / 8:.4f}")
+
+
+def projection(folder: Path, count: int, steps: int, size: int) -> None:
+    """Loss (Eq. 18) of the mean, the encoder, optimisation and hybrid on aligned faces, and their core-seconds."""
+    files = sorted(folder.glob("*.jpg"))[-count:]  # the last ones: held out
+    faces = [_read(f) for f in files]
+    small = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in faces])
+    images = torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1
+    space, loss = open_latent_space("mobilestylegan"), models.opened(MODEL, "cpu", load_perceptual_loss)
+    generator, mean = MobileStyleGan("cpu"), np.zeros((len(faces), space.size))
+    start = time.process_time()
+    encoded = encode(faces, device="cpu")
+    encoding = (time.process_time() - start) / len(faces)
+    print("| projection | steps | loss, mean | core-s a face |\n|---|---|---|---|")
+    for name, first, most in (
+        ("mean", mean, 0),
+        ("encode", encoded, 0),
+        ("hybrid", encoded, 20),
+        ("hybrid", encoded, 60),
+        ("optimise", mean, 20),
+        ("optimise", mean, 60),
+        ("optimise", mean, steps),
+    ):
+        start = time.process_time()
+        _, losses = optimise(images, start=first, generator=generator, space=space, loss=loss, steps=most, tolerance=0)
+        seconds = (time.process_time() - start) / len(faces)
+        seconds = (encoding if name in ("encode", "hybrid") else 0.0) + (seconds if most else 0.0)
+        print(f"| {name} | {most} | {losses.mean():.3f} | {seconds:.4f} |", flush=True)
+
+
+def kept(folder: Path, count: int) -> None:
+    """Distance between original and protected face, faces still found, and seams, by mechanism."""
+    files = sorted(folder.glob("**/*.jpg"))
+    frames = [
+        np.asarray(cv2.imread(str(f))[:, :, ::-1], np.uint8) for f in files[:: max(1, len(files) // count)][:count]
+    ]
+    detectors, embed = open_detectors(DETECTION, "cpu"), FaceEmbedder.open()
+    found = find_private(frames, DETECTION, detectors)
+    targets = [
+        Target(i, max(some, key=lambda f: f.region.width).region, (bytes([i % 256, i // 256]),), None, True)
+        for i, some in enumerate(found)
+        if some
+    ]
+    print(f"{len(targets)} faces of {len(frames)} pictures")
+    strangers = [_distance(embed, (frames[a.frame], a), (frames[b.frame], b)) for a, b in pairwise(targets)]
+    print(f"neighbours in the list, mostly strangers: mean distance {np.mean(strangers):.3f}")
+    print("| mechanism | distance | below 0.6 | still found | seam, median | seam, 95 % |\n|---|---|---|---|---|---|")
+    for name, mechanism in mechanisms():
+        faces = policy.Faces.model_validate({"mechanism": mechanism, "projection": "encode"})
+        new = FaceProtector(faces, noise=KeyedNoise(os.urandom(32)), device="cpu").replace(frames, targets)
+        distances, seams, hits = [], [], 0
+        for target, replacement in zip(targets, new, strict=True):
+            before = frames[target.frame]
+            after, mask = compose(before, [replacement])
+            distances.append(_distance(embed, (before, target), (after, target)))
+            seams.append(seam(before, after, mask))
+            hits += any(
+                overlap(f.region.box, target.region.box) for f in find_private([after], DETECTION, detectors)[0]
+            )
+        low, ratio = np.mean(np.array(distances) < DLIB_FACE_THRESHOLD), np.quantile(seams, (0.5, 0.95))
+        print(
+            f"| {name} | {np.mean(distances):.3f} | {low:.1%} | {hits / len(targets):.1%} "
+            f"| {ratio[0]:.2f} | {ratio[1]:.2f} |",
+            flush=True,
+        )
+
+
+def _read(file: Path) -> Frame:
+    return cv2.cvtColor(np.asarray(cv2.imread(str(file)), np.uint8), cv2.COLOR_BGR2RGB).astype(np.uint8)
+
+
+def _distance(embed: FaceEmbedder, a: tuple[Frame, Target], b: tuple[Frame, Target]) -> float:
+    pair = embed.embed([a[0], b[0]], [a[1].region.box, b[1].region.box])
+    return float(face_distance(pair[:1], pair[1:])[0])
+
+
+def mechanisms() -> list[tuple[str, dict[str, object]]]:
+    """The default at several ε, and the paper's at several scales."""
+    pure: list[tuple[str, dict[str, object]]] = [
+        (f"laplace_vector, ε = {e}", {"name": "laplace_vector", "epsilon": Decimal(e)}) for e in (1, 8, 64)
+    ]
+    unbounded: list[tuple[str, dict[str, object]]] = [
+        (f"laplace_unbounded, scale {1 / e:g}", {"name": "laplace_unbounded", "epsilon": Decimal(str(e))})
+        for e in (20, 5, 2.5, 1.25)
+    ]
+    projected: dict[str, object] = {"name": "laplace_unbounded", "epsilon": Decimal(10**6)}
+    return [("prior, ε = 0", {"name": "prior"}), *pure, *unbounded, ("projection itself, ε → ∞", projected)]
+
+
+def seam(before: Frame, after: Frame, mask: NDArray[np.bool_]) -> float:
+    """Mean gradient in a ring around the mask's border, over the original's in the same ring."""
+    kernel = np.ones((2 * RING + 1, 2 * RING + 1), np.uint8)
+    inside = mask.astype(np.uint8)
+    ring = cv2.dilate(inside, kernel) > cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    gradients = []
+    for frame in (after, before):
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        gradients.append(np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))[ring].mean())
+    return float(gradients[0] / max(gradients[1], 1e-6))
+
+
+def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Whether two boxes share at least 0.3 of their union."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    common = max(width, 0) * max(height, 0)
+    return common > 0.3 * ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("speed", "projection", "kept"))
+    parser.add_argument("--folder", type=Path, help="pictures: aligned faces (projection), or photographs (kept)")
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--size", type=int, default=SIZE, help="pixels at which projections are compared")
+    options = parser.parse_args()
+    if options.what == "speed":
+        speed()
+    elif options.what == "projection":
+        projection(options.folder, options.count, options.steps, options.size)
+    else:
+        kept(options.folder, options.count)
+
+
+if __name__ == "__main__":
+    main()
