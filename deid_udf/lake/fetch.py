@@ -59,8 +59,9 @@ def put(uri: str, data: bytes) -> None:
 
 def _from_folder(file: Path, max_bytes: int | None) -> bytes:
     try:
-        _check_size(file.stat().st_size, max_bytes)
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            _check_size(os.fstat(stream.fileno()).st_size, max_bytes)
+            return stream.read()
     except (FileNotFoundError, NotADirectoryError):
         raise Quarantined(Reason.MISSING, "no such file") from None
     except (IsADirectoryError, PermissionError) as error:

@@ -1,6 +1,5 @@
 """What the lake's tests share: keyed noise, so that equal work is equal bytes, and a lake in a folder."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,14 +14,12 @@ from tests.support.records import Record, write_records
 
 @pytest.fixture(scope="session", autouse=True)
 def noise_key() -> Iterator[None]:
-    """Before any session starts: workers inherit the environment."""
-    before = os.environ.get("DEID_NOISE_KEY")
-    os.environ["DEID_NOISE_KEY"] = KEY
-    yield
-    if before is None:
-        del os.environ["DEID_NOISE_KEY"]
-    else:
-        os.environ["DEID_NOISE_KEY"] = before
+    """Before any session starts: drivers and workers inherit the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEID_NOISE_KEY", KEY)
+        # Seconds of life do not pay for the second compiler.
+        patch.setenv("PYSPARK_SUBMIT_ARGS", "--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell")
+        yield
 
 
 @pytest.fixture

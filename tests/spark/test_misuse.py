@@ -12,6 +12,9 @@ from tests.support.jobs import ROOT
 from tests.support.records import faces_policy, streets, write_records
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture
 def refused(tmp_path, models_cache):
     """Runs the job, which must refuse; returns its one line."""

@@ -20,6 +20,7 @@ from tests.support.lakes import branches, check, data_files, published_files, ro
 from tests.support.records import faces_policy, record, street, streets, write_records
 
 POLICY = faces_policy()
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_night_a_rerun_and_the_nights_after(run, lake, tmp_path):
