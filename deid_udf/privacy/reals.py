@@ -103,8 +103,8 @@ def cuts(exponents: Sequence[Sequence[Fraction]]) -> list[Real]:
     inner = []
     for index, piece in enumerate(exponents[:-1]):
         part.update(piece)
-        # By Lindemann and Weierstrass a share is rational only if it holds the same part of every exponent. Bounds would
-        # straddle such a share for ever (½, of two equal weights); on any other they come to agree.
+        # By Lindemann and Weierstrass a share is rational only if it holds the same part of every exponent. Bounds
+        # would straddle such a share for ever (½, of two equal weights); on any other they come to agree.
         if all(part[exponent] * whole[least] == part[least] * whole[exponent] for exponent in whole):
             inner.append(ratio(Fraction(part[least], whole[least])))
         else:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid_udf.privacy import Cap, InexactNumber, InvalidParameter, Standing, affordable, allowance, granted, spent
@@ -25,6 +25,7 @@ def test_ten_tenths_are_one():
     assert granted(["0.1"] * 11, 1) == (True,) * 10 + (False,)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), amounts), max_size=12), amounts)
 def test_what_is_granted_never_exceeds_the_allowance(requests, remaining):
     grants = granted(requests, remaining)
@@ -38,6 +39,7 @@ def test_a_cheaper_object_behind_one_that_does_not_fit_still_fits():
     assert granted([8, 3, None, 2], 10) == (True, False, False, True)
 
 
+@settings(deadline=None)
 @given(amounts, amounts, st.integers(1, 10**7))
 def test_shares_never_exceed_what_is_left(cap, already, images):
     scope = Standing(cap, already, images)
@@ -53,6 +55,7 @@ def test_an_allowance_is_the_least_share():
     assert allowance([]) is None
 
 
+@settings(deadline=None)
 @given(st.lists(amounts, min_size=1, max_size=6), st.permutations(range(6)))
 def test_the_sum_of_a_ledger_is_exact_and_order_free(values, order):
     shuffled = [values[i] for i in order if i < len(values)]

@@ -2,7 +2,7 @@
 
 from itertools import combinations, product
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid_udf.privacy.encoding import encode, encode_event
@@ -22,11 +22,13 @@ def parse(data: bytes) -> list[bytes]:
     return parsed
 
 
+@settings(deadline=None)
 @given(fields)
 def test_fields_can_be_read_back(given_fields):
     assert parse(encode(*given_fields)) == given_fields
 
 
+@settings(deadline=None)
 @given(fields, fields)
 def test_two_lists_collide_only_if_they_are_one(first, second):
     assert (encode(*first) == encode(*second)) == (first == second)

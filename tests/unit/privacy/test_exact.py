@@ -7,7 +7,7 @@ from math import inf, nan, nextafter
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid_udf.privacy import InexactNumber, exact, to_decimal
@@ -29,6 +29,7 @@ def test_exact_refuses_the_rest(bad):
         exact(bad)
 
 
+@settings(deadline=None)
 @given(st.lists(ledger_amounts, min_size=1, max_size=20))
 def test_ledger_round_trips_exactly_through_parquet(amounts):
     column = pa.array([to_decimal(amount) for amount in amounts], pa.decimal128(38, 18))
@@ -44,6 +45,7 @@ def test_a_ledger_never_rounds(value):
         to_decimal(value)
 
 
+@settings(deadline=None)
 @given(st.fractions(min_value=Fraction(1, 10**9), max_value=10**9))
 def test_float_above_is_the_least_that_is_not_below(value):
     above = float_above(value)
