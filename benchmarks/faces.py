@@ -97,9 +97,7 @@ def projection(folder: Path, count: int, steps: int, size: int) -> None:
 def kept(folder: Path, count: int) -> None:
     """Distance between original and protected face, faces still found, and seams, by mechanism."""
     files = sorted(folder.glob("**/*.jpg"))
-    frames = [
-        np.asarray(cv2.imread(str(f))[:, :, ::-1], np.uint8) for f in files[:: max(1, len(files) // count)][:count]
-    ]
+    frames = [_read(file) for file in files[:: max(1, len(files) // count)][:count]]
     detectors, embed = open_detectors(DETECTION, "cpu"), FaceEmbedder.open()
     found = find_private(frames, DETECTION, detectors)
     targets = [

@@ -15,9 +15,8 @@ from deid_udf.detect.region import Frame
 from deid_udf.protect import Replacement
 
 _MARGIN = 6  # pixels around a region that a blend may read
-_FEATHER = 0.12  # width of a feathered border, as a share of the region's smaller side
+_FEATHER = 0.16  # width of a feathered border, as a share of the region's smaller side
 _RELIT, _LIGHT = 0.5, 45  # how much of the surroundings' light feathered content takes over; levels, softly held
-_TINT = 0.3  # how much of that light's colour is kept: grey walls would turn skin red
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _SHIFT = 4  # sub-pixel bits of polygon corners
 _NEUTRAL = 128  # fill of a region without surroundings
@@ -104,8 +103,6 @@ def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
     if relit is not None and flat is not None:
         size = selected.shape[::-1]
         light = cv2.resize(relit.astype(np.float32) - coarse[0], size, interpolation=cv2.INTER_LINEAR)
-        brightness = light.mean(2, keepdims=True)
-        light = brightness + _TINT * (light - brightness)
         content += _RELIT * _LIGHT * np.tanh(light / _LIGHT)
         behind = np.asarray(cv2.resize(flat.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), np.float32)
     # The frame's own border is an edge too, or the content would stop hard there.
