@@ -131,7 +131,8 @@ class WrappedLaplace(Rotation):
 
     @override
     def system(self, values: Integers) -> Integers:
-        return (values + _opendp_laplace(self.scale, values.size).reshape(values.shape)) % len(self.exponents)
+        offsets = _opendp_laplace(self.scale, values.size) % len(self.exponents)
+        return (values + offsets.reshape(values.shape)) % len(self.exponents)
 
 
 @frozen

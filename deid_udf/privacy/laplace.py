@@ -31,7 +31,7 @@ class LaplaceVector(NoisyMechanism):
     version: ClassVar[int] = 1
 
     _budget: Fraction = field(alias="epsilon", converter=positive)
-    k: int = field(converter=int, validator=ge(1))
+    k: int = field(converter=int, validator=[ge(1), le(2**20)])
     radius: Fraction = field(converter=positive)
     grid_bits: int = field(converter=int, validator=[ge(0), le(40)])
 
@@ -82,7 +82,10 @@ class LaplaceVector(NoisyMechanism):
         # In floats, scale to the radius; dividing by the largest first keeps 1e308 from overflowing.
         peak = np.maximum(np.abs(reals).max(axis=1, keepdims=True), radius)
         unit = reals / peak
-        norm = np.maximum(np.abs(unit).sum(axis=1, keepdims=True), radius / peak)
+        # Summed in multiples of 2⁻³², exactly: a sum that depended on the processor's order of addition would be
+        # another value there, and so draw other noise under a key.
+        norm = np.trunc(np.abs(unit) * 2.0**32).sum(axis=1, keepdims=True) / 2.0**32
+        norm = np.maximum(norm, radius / peak)
         grid = np.trunc(unit * (radius / norm) * 2.0**self.grid_bits).astype(np.int64)
         # In integers, make sure of it: rounding above may have left a row a few steps outside.
         magnitude = np.abs(grid)

@@ -56,6 +56,15 @@ def test_inside_the_ball_quantising_goes_towards_zero_by_less_than_a_step(values
     assert (np.abs(values - quantised) < 2**-10).all()
 
 
+def test_clipping_does_not_depend_on_the_order_of_addition():
+    """Under a key another value is another release: a vector summed in another order must be the same value."""
+    values = np.random.default_rng(3).normal(size=(50, 512))
+    order = np.random.default_rng(4).permutation(512)
+    mechanism = LaplaceVector(8, 512, 8, 20)
+    assert (np.abs(values).sum(axis=1) > 8).all()
+    assert (mechanism.encode(values)[:, order] == mechanism.encode(values[:, order])).all()
+
+
 def test_outside_the_ball_the_direction_stays():
     values = np.array([[30.0, -10.0, 0.0], [3e300, -1e300, 0.0]])
     assert LaplaceVector(8, 3, 8, 20).encode(values) / 2**20 == pytest.approx(np.array([[6, -2, 0]] * 2), abs=2**-19)
