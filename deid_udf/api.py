@@ -38,7 +38,7 @@ def deidentify_column(
     from pyspark.sql import functions as F
 
     from deid_udf.lake.allowances import with_allowances
-    from deid_udf.lake.udf import inputs, noise_source, protect, spread
+    from deid_udf.lake.udf import fingerprint, inputs, noise_source, protect, spread
 
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     content = F.sha2(F.col(column), 256)
@@ -46,5 +46,5 @@ def deidentify_column(
     aside = {f"_{name}": F.col(name) for name in own if name in df.columns}
     work = df.withColumns(aside).withColumns(own)
     work = spread(with_allowances(work, policy), policy)
-    done = work.withColumn(into, protect(policy, noise_source().name)(inputs(work.columns, policy)))
+    done = work.withColumn(into, protect(policy, fingerprint(noise_source()))(inputs(work.columns, policy)))
     return done.select(*(F.col(f"_{n}").alias(n) if f"_{n}" in aside else F.col(n) for n in df.columns), into)

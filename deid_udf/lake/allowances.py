@@ -37,6 +37,9 @@ def with_allowances(images: DataFrame, policy: Policy, published: DataFrame | No
     missing = sorted(set(policy.scope_columns()) - set(images.columns))
     if missing:
         raise UsageError(f"the policy's scopes need columns that the records lack: {', '.join(missing)}")
+    for column in policy.scope_columns():
+        if published is not None and column not in published.columns:  # a column that came with these records
+            published = published.withColumn(column, F.lit(None).cast(images.schema[column].dataType))
     shares: list[str] = []
     for scope in policy.budget.scopes:
         shares.append(f"_share_{len(shares)}")

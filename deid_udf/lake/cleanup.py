@@ -56,10 +56,10 @@ def _empty(lake: Lake, name: str, main: int) -> None:
 
 
 def _expire(lake: Lake, snapshots: Sequence[int]) -> None:
-    """Expire with Iceberg's API, which deletes the files that no other snapshot names."""
+    """Expire these and no other, with Iceberg's API, which deletes the files that no other snapshot names."""
     if not snapshots:
         return
-    expiry = iceberg_table(lake).expireSnapshots()
+    expiry = iceberg_table(lake).expireSnapshots().expireOlderThan(1)  # its default would age `main`'s history too
     for snapshot in snapshots:
         expiry = expiry.expireSnapshotId(snapshot)
     expiry.commit()

@@ -26,7 +26,7 @@ from deid_udf.lake.select import COPY, PROTECT, REFUSE, Selection, normalise, pa
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import read_history
 from deid_udf.lake.tables import RELEASED, add_columns, create_tables
-from deid_udf.lake.udf import noise_source, protect
+from deid_udf.lake.udf import fingerprint, noise_source, protect
 from deid_udf.lake.views import create_views
 from deid_udf.lake.write import (
     Attempt,
@@ -41,7 +41,7 @@ from deid_udf.lake.write import (
 from deid_udf.log import logger
 from deid_udf.pipeline import Pipeline
 from deid_udf.policy import Policy
-from deid_udf.privacy import OsNoise
+from deid_udf.privacy import NoiseSource, OsNoise
 from deid_udf.progress import Progress
 from deid_udf.schema import Status
 
@@ -67,7 +67,7 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
     bind_contextvars(run_id=run_id)
     records = normalise(records)
     opened = check_models(policy)
-    noise = noise_source().name
+    noise = noise_source()
 
     create_tables(lake)
     record_runs(lake)
@@ -84,7 +84,7 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
         "policy": policy.canonical(),
         "models": opened,
         "code_version": version("deid-udf"),
-        "noise_source": noise,
+        "noise_source": noise.name,
         "read": selection.read,
         "skipped": selection.skipped,
     }
@@ -92,12 +92,12 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
     looked_at = sum(selection.counts.values())
     rows = _attempt(attempt, records, selection, noise) if looked_at else None
     selection.decisions.unpersist()
-    summary: dict[str, Any] = {"run_id": run_id, "policy": policy.name, "policy_hash": policy.hash, "noise": noise}
+    summary: dict[str, Any] = {"run_id": run_id, "policy": policy.name, "policy_hash": policy.hash, "noise": noise.name}
     summary |= {"read": selection.read, "skipped": selection.skipped}
     return summary | _outcome(rows) | _speed(selection.read, time.perf_counter() - begun)
 
 
-def _attempt(attempt: Attempt, records: DataFrame, selection: Selection, noise: str) -> DataFrame:
+def _attempt(attempt: Attempt, records: DataFrame, selection: Selection, noise: NoiseSource) -> DataFrame:
     """Write, check, publish, record. What fails before publishing leaves nothing.
 
     Returns:
@@ -125,12 +125,12 @@ def _attempt(attempt: Attempt, records: DataFrame, selection: Selection, noise: 
     return rows
 
 
-def _write(attempt: Attempt, records: DataFrame, selection: Selection, noise: str) -> None:
+def _write(attempt: Attempt, records: DataFrame, selection: Selection, noise: NoiseSource) -> None:
     images = selection.counts.get(PROTECT, 0) + selection.counts.get(REFUSE, 0)
     if images:
         with Progress("de-identify", images) as progress:
             done = progress.accumulator(attempt.lake.spark.sparkContext)
-            append(attempt, protected(attempt, records, selection, protect(attempt.policy, noise, done)))
+            append(attempt, protected(attempt, records, selection, protect(attempt.policy, fingerprint(noise), done)))
     if selection.counts.get(COPY):
         append(attempt, copies(attempt, selection))
     drop_quarantined(attempt)

@@ -85,7 +85,10 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
         policy: the policy.
         run_id: this run.
     """
-    read = records.count()
+    counted = records.agg(F.count("*").alias("read"), F.count("image_id").alias("named")).collect()[0]
+    read = counted["read"]
+    if counted["named"] < read:
+        raise UsageError(f"{read - counted['named']} records have no image_id")
     # All that is shuffled here is metadata; Spark's fixed 200 partitions would cost a small run most of its time.
     tasks = max(lake.spark.sparkContext.defaultParallelism, read // _ROWS_A_TASK)
     lake.spark.conf.set("spark.sql.shuffle.partitions", tasks)

@@ -19,12 +19,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.udf import UserDefinedFunction
 
-from deid_udf.errors import Quarantined, Reason
+from deid_udf.errors import Quarantined, Reason, UsageError
 from deid_udf.lake.fetch import fetch
 from deid_udf.lake.tables import spark_schema
 from deid_udf.log import logger
 from deid_udf.policy import Policy, parse_policy
-from deid_udf.privacy import KeyedNoise, NoiseSource, OsNoise
+from deid_udf.privacy import KeyedNoise, NoiseKeyError, NoiseSource, OsNoise
 from deid_udf.schema import RESULT
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def protect(policy: Policy, noise: str, done: "Accumulator[int] | None" = None) 
 
     Args:
         policy: what to protect and how.
-        noise: the source that every executor must use, "keyed" or "os"; an executor without the key fails.
+        noise: fingerprint of the source that every executor must use; one with another fails.
         done: counts images, for a progress bar; retried tasks count again.
 
     Returns:
@@ -88,10 +88,24 @@ def spread(work: DataFrame, policy: Policy, images: int = 0) -> DataFrame:
 
 
 def noise_source() -> NoiseSource:
-    """The source that this process is configured for: the key's file, the key in the environment, or the system."""
-    if os.environ.get(KEY_FILE):
-        return KeyedNoise.from_config(env=None, file=os.environ[KEY_FILE])
-    return KeyedNoise.from_config(env=KEY) if os.environ.get(KEY) else OsNoise()
+    """The source that this process is configured for: the key's file, the key in the environment, or the system.
+
+    Raises:
+        UsageError: a key that cannot be read, or is none.
+    """
+    try:
+        if os.environ.get(KEY_FILE):
+            return KeyedNoise.from_config(env=None, file=os.environ[KEY_FILE])
+        return KeyedNoise.from_config(env=KEY) if os.environ.get(KEY) else OsNoise()
+    except NoiseKeyError as error:
+        raise UsageError(str(error)) from None
+
+
+def fingerprint(noise: NoiseSource) -> str:
+    """Names a source, and a keyed one's key too, of which it tells nothing."""
+    if isinstance(noise, KeyedNoise):
+        return bytes(noise.seeds([(b"which key is this",)])[0]).hex()[:32]
+    return noise.name
 
 
 def gpu_address() -> str | None:
@@ -133,9 +147,9 @@ def _pipeline(policy: str, noise: str, on: str, address: str | None) -> "Pipelin
     from deid_udf.pipeline import Pipeline
 
     source = noise_source()
-    if source.name != noise:
-        raise RuntimeError(f"the driver draws {noise} noise, this executor {source.name}: set {KEY_FILE} on both")
-    logger().info("pipeline_opened", device=on, gpu=address, noise=noise, pid=os.getpid())
+    if fingerprint(source) != noise:
+        raise UsageError(f"an executor has another noise key than the driver, or only one has any: set {KEY_FILE}")
+    logger().info("pipeline_opened", device=on, gpu=address, noise=source.name, pid=os.getpid())
     return Pipeline(parse_policy(policy), noise=source, device=on)
 
 

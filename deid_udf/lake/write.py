@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pyspark.errors import PythonException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.udf import UserDefinedFunction
 
-from deid_udf.errors import UsageError
+from deid_udf import errors
 from deid_udf.lake.select import COPY, Selection, passed_through, with_bytes
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import FACTS, RUN_ID, change_branches
@@ -72,7 +73,9 @@ def branch_name(run_id: str, started: datetime) -> str:
         UsageError: a run id that cannot stand in names of branches and folders.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", run_id):
-        raise UsageError(f"run id {run_id!r}: letters, digits, '.', '_' and '-', at most 64, a letter or digit first")
+        raise errors.UsageError(f"run id {run_id!r}: letters and digits, then also '.', '_' and '-', at most 64")
+            f"run id {run_id!r}: at most 64 letters, digits, '.', '_', '-', not '.', '_', '-' first"
+        )
     return f"{_PREFIX}{run_id}_{started:%Y%m%dT%H%M%SZ}_{secrets.token_hex(4)}"
 
 
@@ -148,12 +151,13 @@ def append(attempt: Attempt, rows: DataFrame) -> None:
     rows = rows.select(
         *(F.col(f.name) if f.name in here else F.lit(None).cast(f.dataType).alias(f.name) for f in columns)
     )
-    (
-        rows.writeTo(f"{attempt.table}.`branch_{attempt.branch}`")
-        .option(f"snapshot-property.{RUN_ID}", attempt.run_id)
-        .option(f"snapshot-property.{FACTS}", json.dumps(dict(attempt.facts)))
-        .append()
-    )
+    writer = rows.writeTo(f"{attempt.table}.`branch_{attempt.branch}`")
+    writer = writer.option(f"snapshot-property.{RUN_ID}", attempt.run_id)
+    writer = writer.option(f"snapshot-property.{FACTS}", json.dumps(dict(attempt.facts)))
+    try:
+        writer.append()
+    except PythonException as error:
+        raise _from_worker(error) from None
 
 
 def drop_quarantined(attempt: Attempt) -> None:
@@ -166,6 +170,13 @@ def drop_quarantined(attempt: Attempt) -> None:
 def drop_branch(lake: Lake, name: str) -> None:
     """Drop a branch. Snapshots that `main` does not have stay, unreachable, until they expire."""
     change_branches(lake, lambda branches: branches.removeBranch(name), lambda history: name not in history.heads)
+
+
+def _from_worker(error: PythonException) -> Exception:
+    """What a worker raised to stop the job: a missing model, a missing key. All else stays as it is."""
+    raised = re.findall(r"^deid_udf\.errors\.(\w+): (.+)$", str(error), re.MULTILINE)
+    kind = getattr(errors, raised[-1][0], None) if raised else None
+    return kind(raised[-1][1]) if kind and issubclass(kind, errors.DeidError) else error
 
 
 def _by_uri(records: DataFrame) -> bool:

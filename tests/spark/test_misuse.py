@@ -11,7 +11,6 @@ from deid_udf import models
 from tests.support.jobs import ROOT
 from tests.support.records import faces_policy, streets, write_records
 
-
 pytestmark = pytest.mark.timeout(600)
 
 

@@ -154,7 +154,7 @@ def test_the_udf_stands_once_in_the_plan(lake, run, tmp_path):
     selection = select(lake, records, published, POLICY, "night-1")
     base = read_history(lake).main
     attempt = Attempt(lake, "night-1", POLICY, base, datetime.now(UTC), "unused", {})
-    frame = protected(attempt, records, selection, protect(POLICY, "keyed"))
+    frame = protected(attempt, records, selection, protect(POLICY, "unused"))
     plan = frame._jdf.queryExecution().executedPlan().toString()
     assert plan.count("ArrowEvalPython") == 1
 

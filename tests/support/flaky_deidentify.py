@@ -28,7 +28,7 @@ def flaky(policy, noise, done=None):
                     time.sleep(600)
                 raise RuntimeError("a first attempt fails")
 
-    return pandas_udf(batches, spark_schema(OUTPUT)).asNondeterministic()
+    return pandas_udf(batches, spark_schema(OUTPUT)).asNondeterministic()  # type: ignore[call-overload]
 
 
 if __name__ == "__main__":
