@@ -74,8 +74,6 @@ def branch_name(run_id: str, started: datetime) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", run_id):
         raise errors.UsageError(f"run id {run_id!r}: letters and digits, then also '.', '_' and '-', at most 64")
-            f"run id {run_id!r}: at most 64 letters, digits, '.', '_', '-', not '.', '_', '-' first"
-        )
     return f"{_PREFIX}{run_id}_{started:%Y%m%dT%H%M%SZ}_{secrets.token_hex(4)}"
 
 
