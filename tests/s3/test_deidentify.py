@@ -8,8 +8,8 @@ import uuid
 import pytest
 
 from deid_udf.lake.session import _properties
-from tests.support.jobs import a_moment, run, start
 from tests.support.lakes import branches, check, rows
+from tests.support.processes import a_moment, run, start
 from tests.support.records import faces_policy, record, streets, write_records
 from tests.support.reference import released
 

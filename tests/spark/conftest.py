@@ -8,7 +8,7 @@ import pytest
 from deid_udf.lake.run import deidentify
 from deid_udf.lake.session import Lake, open_lake, read_records
 from deid_udf.policy import Policy
-from tests.support.jobs import KEY
+from tests.support.processes import KEY
 from tests.support.records import Record, write_records
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from tests.support.jobs import ROOT, run
 from tests.support.lakes import check, rows
+from tests.support.processes import ROOT, run
 from tests.support.records import faces_policy, streets, write_records
 from tests.support.reference import released
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deid_udf import models
-from tests.support.jobs import ROOT
+from tests.support.processes import ROOT
 from tests.support.records import faces_policy, streets, write_records
 
 pytestmark = pytest.mark.timeout(600)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from deid_udf.pipeline import Pipeline, Record
 from deid_udf.policy import Policy
 from deid_udf.privacy import KeyedNoise
-from tests.support.jobs import KEY
+from tests.support.processes import KEY
 from tests.support.records import Record as Row
 
 

@@ -32,8 +32,7 @@ class Job:
 
     Attributes:
         process: the driver; it leads a process group of its own.
-        log: its stderr.
-        out: its stdout.
+        log, out: what its stderr and stdout are written to.
     """
 
     process: subprocess.Popen[bytes]
@@ -41,7 +40,8 @@ class Job:
     out: Path
 
     def text(self) -> str:
-        return self.log.read_text(errors="replace")
+        """All that it said: under spark-submit, Python's stderr comes out of the JVM's stdout."""
+        return self.log.read_text(errors="replace") + self.out.read_text(errors="replace")
 
     def reached(self, *marks: str) -> bool:
         text = self.text()
