@@ -13,14 +13,16 @@ class Generator(Protocol):
         z_dim: length of the normal vector that `map` takes.
         style_dim: length of the style vector that `synthesize` takes.
         sizes: side lengths in pixels that `synthesize` can make, ascending.
-        models: registry names of every file that the generator is made of.
     """
 
     name: str
     z_dim: int
     style_dim: int
-    sizes: tuple[int, ...]
-    models: tuple[str, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """See the class."""
+        ...
 
     def map(self, z: torch.Tensor) -> torch.Tensor:
         """Standard normal z, float32 (n, z_dim) → styles, float32 (n, style_dim)."""

@@ -82,8 +82,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """(n, inputs, s/2, s/2), (n, 512) → (n, outputs, s, s)."""
         x = inverse_haar(x * self.up(style)[:, :, None, None])  # (n, inputs/4, s, s)
-        x = self.conv2(self.conv1(x, style), style)
-        return x
+        x = self.conv1(x, style)
+        out: Tensor = self.conv2(x, style)
+        return out
 
 
 class Synthesis(nn.Module):

@@ -1,6 +1,6 @@
 """Which generator a policy names, opened once per process and device."""
 
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -13,9 +13,13 @@ from deid_udf.generator import latent, mobilestylegan
 from deid_udf.generator.base import Generator
 from deid_udf.generator.early_exit import load_heads
 from deid_udf.generator.latent import LatentSpace
+from deid_udf.generator.stylegan2 import StyleGan2Faces
 
 _EXITS = (64, 128, 256)  # sizes that have a head of their own
 TRUNCATION = 0.8
+_STATISTICS = "mobilestylegan_latent"
+_ROLE = "face generator"
+_SAMPLES = 20_000  # mapped samples behind the statistics of a generator that brings none
 
 
 class MobileStyleGan:
@@ -51,8 +55,13 @@ class MobileStyleGan:
         return style
 
     def synthesize(self, style: Tensor, size: int) -> Tensor:
-        """See `Generator.synthesize`."""
+        """See `Generator.synthesize`.
+
+        On a CPU one face at a time: no slower (its maps stay in the cache), and a picture does not depend on its batch.
+        """
         style = style.to(self._device, self._dtype)
+        if self._device == "cpu" and len(style) > 1:
+            return torch.cat([self.synthesize(one, size) for one in torch.split(style, 1)])
         if size in _EXITS:
             image: Tensor = self._heads[str(size)](self._synthesis.trunk(style, size), style)
         else:
@@ -66,36 +75,45 @@ def _fast_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def _mobilestylegan(_: Path, device: str) -> Generator:
-    with torch.inference_mode(mode=False):  # whoever opens it first; later ones may want gradients
-        return MobileStyleGan(device)
-
-
-_GENERATORS: dict[str, tuple[tuple[str, ...], str, Callable[[Path, str], Generator]]] = {
-    MobileStyleGan.name: (MobileStyleGan.models, "mobilestylegan_latent", _mobilestylegan),
-}
-
-
 def generator_models(name: str) -> tuple[str, ...]:
-    """Registry names of the files behind generator `name`; `ModelError` lists the known ones if there is none."""
-    files, statistics, _ = _entry(name)
-    return (*files, statistics)
+    """Registry names of the files behind generator `name`.
+
+    Raises:
+        ModelError: there is no such generator.
+    """
+    return (*MobileStyleGan.models, _STATISTICS) if name == MobileStyleGan.name else (_checkpoint(name),)
 
 
 def open_generator(name: str, device: str) -> Generator:
-    """The generator that a policy names. Raises `ModelError`: unknown, or its files are missing or altered."""
-    files, _, load = _entry(name)
-    return models.opened(files[0], device, load)
+    """The generator that a policy names, opened once.
+
+    Args:
+        name: "mobilestylegan", or a face generator of the model registry, a StyleGAN2 that `stylegan2.load` reads.
+        device: "cpu" or "cuda:N".
+
+    Raises:
+        ModelError: unknown, or its files are missing, altered or of another network.
+    """
+
+    def load(path: Path, device: str) -> Generator:
+        with torch.inference_mode(mode=False):  # whoever opens it first; later ones may want gradients
+            return MobileStyleGan(device) if name == MobileStyleGan.name else StyleGan2Faces(path, device)
+
+    return models.opened(generator_models(name)[0], device, load)
 
 
+@cache
 def open_latent_space(name: str) -> LatentSpace:
-    """The whitened latent space that ships with generator `name`."""
-    _, statistics, _ = _entry(name)
-    return models.opened(statistics, "cpu", lambda path, _: latent.load(path, TRUNCATION))
+    """The whitened latent space of generator `name`: shipped, or measured on mapped samples (a second or two)."""
+    if name == MobileStyleGan.name:
+        return models.opened(_STATISTICS, "cpu", lambda path, _: latent.load(path, TRUNCATION))
+    generator = open_generator(name, "cpu")
+    z = torch.randn(_SAMPLES, generator.z_dim, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        return latent.fit(generator.map(z).numpy(), TRUNCATION)
 
 
-def _entry(name: str) -> tuple[tuple[str, ...], str, Callable[[Path, str], Generator]]:
-    try:
-        return _GENERATORS[name]
-    except KeyError:
-        raise ModelError(f"unknown generator {name!r}; known: {', '.join(sorted(_GENERATORS))}") from None
+def _checkpoint(name: str) -> str:
+    if models.entry(name).role != _ROLE:
+        raise ModelError(f"model {name!r} is no {_ROLE}; {MobileStyleGan.name!r} is one")
+    return name
