@@ -105,7 +105,7 @@ def _counts(
 def _once(attempt: Attempt, rows: DataFrame) -> Iterator[str]:
     key = ["image_id", "content_sha256", "policy_hash"]
     branch = attempt.lake.spark.read.option("branch", attempt.branch).table(attempt.table)
-    twice = branch.join(F.broadcast(rows.select(*key)), key, "left_semi").groupBy(*key).count().where("count > 1")
+    twice = branch.join(rows.select(*key), key, "left_semi").groupBy(*key).count().where("count > 1")
     yield from (f"{row['image_id']}: released twice" for row in twice.limit(_NAMED).collect())
 
 
@@ -119,7 +119,7 @@ def _caps(attempt: Attempt, rows: DataFrame) -> Iterator[str]:
     for columns, cap in caps:
         new = spent_by(rows, columns).where("_unbounded or _spent > 0").select(*columns)
         keys = [branch[c].eqNullSafe(new[c]) for c in columns]
-        after = spent_by(branch.join(F.broadcast(new), keys, "left_semi"), columns)
+        after = spent_by(branch.join(new, keys, "left_semi"), columns)
         over = after.where(F.col("_unbounded") | (F.col("_spent") > F.lit(cap).cast(EPSILON_TYPE)))
         for row in over.limit(_NAMED).collect():
             scope = ", ".join(f"{c}={row[c]}" for c in columns)

@@ -90,8 +90,10 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
     }
     attempt = Attempt(lake, run_id, policy, base, started, branch, facts)
     looked_at = sum(selection.counts.values())
-    rows = _attempt(attempt, records, selection, noise) if looked_at else None
-    selection.decisions.unpersist()
+    try:
+        rows = _attempt(attempt, records, selection, noise) if looked_at else None
+    finally:
+        selection.decisions.unpersist()
     summary: dict[str, Any] = {"run_id": run_id, "policy": policy.name, "policy_hash": policy.hash, "noise": noise.name}
     summary |= {"read": selection.read, "skipped": selection.skipped}
     return summary | _outcome(rows) | _speed(selection.read, time.perf_counter() - begun)

@@ -23,6 +23,7 @@ PROTECT, COPY, REFUSE = "protect", "copy", "refuse"
 
 _KEY = ["image_id", "content_sha256"]
 _ROWS_A_TASK = 100_000
+_BROADCAST = 500_000  # rows
 _BYTES = {"image", "uri", "format"}
 
 
@@ -133,22 +134,25 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
     )
 
 
-def with_bytes(records: DataFrame, selection: Selection, *, broadcast_below: int = 500_000) -> DataFrame:
+def with_bytes(records: DataFrame, selection: Selection) -> DataFrame:
     """The records to protect or refuse, with their bytes or URIs, decisions attached.
 
     Small decisions are broadcast, so that image bytes are not shuffled. A record that stands there twice comes once.
     """
     work = selection.decisions.where(F.col("action").isin(PROTECT, REFUSE))
-    size = selection.counts.get(PROTECT, 0) + selection.counts.get(REFUSE, 0)
     work = work.select(*(F.col(c).alias(f"_{c}") for c in (*_KEY, "refusal", "allowance")))
-    if size < broadcast_below:
-        work = F.broadcast(work)
+    work = small(work, selection.counts.get(PROTECT, 0) + selection.counts.get(REFUSE, 0))
     same = records["image_id"].eqNullSafe(work["_image_id"]) & records["content_sha256"].eqNullSafe(
         work["_content_sha256"]
     )
     joined = records.join(work, same).drop("_image_id", "_content_sha256")
     joined = joined.withColumnsRenamed({"_refusal": "refusal", "_allowance": "allowance"})
     return joined.dropDuplicates(_KEY) if selection.repeated else joined
+
+
+def small(rows: DataFrame, count: int) -> DataFrame:
+    """Metadata rows, to be broadcast if they are few, so that a join with them moves no image."""
+    return F.broadcast(rows) if count < _BROADCAST else rows
 
 
 def _without(images: DataFrame, decided: DataFrame) -> DataFrame:

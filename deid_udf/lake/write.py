@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.udf import UserDefinedFunction
 
 from deid_udf import errors
-from deid_udf.lake.select import COPY, Selection, passed_through, with_bytes
+from deid_udf.lake.select import COPY, Selection, passed_through, small, with_bytes
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import FACTS, RUN_ID, change_branches
 from deid_udf.lake.tables import RELEASED
@@ -121,13 +121,13 @@ def copies(attempt: Attempt, selection: Selection) -> DataFrame:
     """
     branch = attempt.lake.spark.read.option("branch", attempt.branch).table(attempt.table)
     chosen = selection.decisions.where(F.col("action") == COPY).drop("action", "refusal", "allowance")
-    wanted = F.broadcast(chosen.select("content_sha256").distinct())
+    wanted = chosen.select("content_sha256").distinct()
     originals = branch.where(F.col("copy_of").isNull() & (F.col("policy_hash") == attempt.policy.hash))
     held = originals.select("run_id", "content_sha256").join(wanted, "content_sha256", "left_semi")
     runs = [row["run_id"] for row in held.select("run_id").distinct().collect()]
     originals = originals.where(F.col("run_id").isin(runs))
     made = originals.select("content_sha256", F.col("image_id").alias("copy_of"), *(f.name for f in OUTPUT[1:]))
-    rows = F.broadcast(chosen).join(made, ["content_sha256", "copy_of"])
+    rows = small(chosen, selection.counts[COPY]).join(made, ["content_sha256", "copy_of"])
     released = F.col("status") == str(Status.RELEASED)
     nothing = {c: F.when(released, F.lit(0).cast("decimal(38,18)")) for c in ("epsilon_total", "epsilon_max")}
     empty = F.when(released, F.slice("objects", 1, 0))

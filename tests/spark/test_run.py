@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pandas as pd
 import pytest
 
 from deid_udf.errors import GateRefused, PublishConflict, UsageError
@@ -157,6 +158,22 @@ def test_the_udf_stands_once_in_the_plan(lake, run, tmp_path):
     frame = protected(attempt, records, selection, protect(POLICY, "unused"))
     plan = frame._jdf.queryExecution().executedPlan().toString()
     assert plan.count("ArrowEvalPython") == 1
+
+
+def test_a_worker_opens_each_model_once(run, lake):
+    lake.spark.conf.set("spark.sql.files.maxPartitionBytes", "8k")
+    lake.spark.conf.set("spark.sql.files.openCostInBytes", "0")
+    run(streets(12), POLICY, "night-1")
+
+    def report(batches):
+        from deid_udf.models import open_counts
+
+        for _ in batches:
+            yield pd.DataFrame({"opened": [len(open_counts)], "most": [max(open_counts.values(), default=0)]})
+
+    told = lake.spark.range(0, 16, 1, 8).mapInPandas(report, "opened int, most int").collect()
+    assert max(row["opened"] for row in told) >= 1
+    assert {row["most"] for row in told} <= {0, 1}
 
 
 @pytest.mark.parametrize(
