@@ -99,11 +99,11 @@ def open_lake(spark: SparkSession, location: str) -> Lake:
         raise LakeError(
             f"{location}: a lake on S3 needs a catalog: spark.sql.catalog.{CATALOG}.*, as in conf/spark/s3.conf"
         )
-    warehouse = _resolved(spark.conf.get(f"{catalog}.warehouse", None) or location)
-    below = parts.path.strip("/")
-    if urlsplit(warehouse).scheme and urlsplit(warehouse).netloc != parts.netloc:
-        raise LakeError(f"{location}: catalog {CATALOG} keeps its tables in {warehouse}; name a lake in there")
-    return Lake(spark.newSession(), below.replace("/", "_") or NAMESPACE)
+    warehouse = _resolved(spark.conf.get(f"{catalog}.warehouse", None) or f"s3a://{parts.netloc}")
+    inside, path = (f"{urlsplit(place).netloc}{urlsplit(place).path}".strip("/") for place in (warehouse, location))
+    if f"{path}/".startswith(f"{inside}/"):
+        return Lake(spark.newSession(), path[len(inside) :].strip("/").replace("/", "_") or NAMESPACE)
+    raise LakeError(f"{location}: catalog {CATALOG} keeps its tables in {warehouse}; name a lake in there")
 
 
 def read_records(spark: SparkSession, location: str) -> DataFrame:
@@ -123,10 +123,11 @@ def _own_configuration(locations: tuple[str, ...]) -> dict[str, str]:
         return {}
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     on_s3 = any(urlsplit(location).scheme in ("s3", "s3a") for location in locations)
-    return _properties("local.conf") | (_properties("s3.conf") if on_s3 else {})
+    return spark_properties("local.conf") | (spark_properties("s3.conf") if on_s3 else {})
 
 
-def _properties(name: str) -> dict[str, str]:
+def spark_properties(name: str) -> dict[str, str]:
+    """The settings of a file in `conf/spark/`."""
     lines = (line.split(maxsplit=1) for line in (_CONF / name).read_text().splitlines())
     return {line[0]: line[1].strip() for line in lines if len(line) == 2 and not line[0].startswith("#")}
 

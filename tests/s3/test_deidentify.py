@@ -3,11 +3,13 @@
 import os
 import random
 import signal
+import sqlite3
 import uuid
 
 import pytest
+from pyiceberg.table import StaticTable
 
-from deid_udf.lake.session import _properties
+from deid_udf.lake.session import spark_properties
 from tests.support.lakes import branches, check, rows
 from tests.support.processes import a_moment, run, start
 from tests.support.records import faces_policy, record, streets, write_records
@@ -44,9 +46,23 @@ def submit(s3_server, tmp_path, models_cache, lake):
             f"--run-id={run_id}",
             *more,
         ]
-        return options, {"conf": _properties("s3.conf"), "env": s3_server.env()}
+        return options, {"conf": spark_properties("s3.conf"), "env": s3_server.env()}
 
     return made
+
+
+def jdbc_rows(server, lake: str) -> list[dict]:
+    """Published rows, by PyIceberg, from where the JDBC catalog says the table's metadata is."""
+    with sqlite3.connect(server.folder / "catalog.db") as catalog:
+        query = "SELECT metadata_location FROM iceberg_tables WHERE table_namespace = ? AND table_name = 'released'"
+        (metadata,) = catalog.execute(query, (lake,)).fetchone()
+    properties = {
+        "s3.endpoint": server.endpoint,
+        "s3.access-key-id": server.access_key,
+        "s3.secret-access-key": server.secret_key,
+        "s3.region": "us-east-1",
+    }
+    return StaticTable.from_metadata(metadata, properties).scan().to_arrow().to_pylist()
 
 
 @pytest.mark.timeout(900)
@@ -78,6 +94,33 @@ def test_kills_and_then_a_night(submit, s3_server, lake, tmp_path):
         assert client.get_object(Bucket=s3_server.bucket, Key=key)["Body"].read() == row["protected"]
     listed = client.list_objects_v2(Bucket=s3_server.warehouse, Prefix=f"{lake}/released/data/")
     assert len([one for one in listed.get("Contents", []) if one["Key"].endswith(".parquet")]) >= 1
+
+
+@pytest.mark.timeout(600)
+def test_a_night_and_its_rerun_on_the_second_server(versitygw, lake, tmp_path, models_cache):
+    """VersityGW with a JDBC catalog, which has views: records and lake on S3, bytes inline."""
+    policy, images = faces_policy(), streets(4)
+    write_records(tmp_path / "records", [*images, record("empty", b"", "s0")])
+    part = tmp_path / "records" / "part-0.parquet"
+    versitygw.client().upload_file(str(part), versitygw.bucket, f"{lake}/records/part-0.parquet")
+    (tmp_path / "policy.yaml").write_text(policy.canonical())
+    options = (
+        f"--records=s3a://{versitygw.bucket}/{lake}/records",
+        f"--lake=s3a://{versitygw.bucket}/warehouse/{lake}",
+        f"--policy={tmp_path / 'policy.yaml'}",
+        "--run-id=night",
+    )
+    settings = {"conf": versitygw.spark_conf(), "env": versitygw.env()}
+    first = run(tmp_path, "deidentify", *options, **settings)
+    assert (first.summary()["released"], first.summary()["quarantined"]) == (4, {"empty": 1})
+    assert "views_not_created" not in first.text()
+    again = run(tmp_path, "deidentify", *options, **settings)
+    assert (again.summary()["released"], again.summary()["skipped"]) == (0, 5)
+    published = jdbc_rows(versitygw, lake)
+    check(published, policy)
+    assert {row["image_id"]: (row["output_sha256"], row["epsilon_total"]) for row in published} == released(
+        images, policy
+    )
 
 
 @pytest.mark.timeout(600)

@@ -1,5 +1,6 @@
 """The nightly job over a lake in a folder, read back by another implementation of Iceberg."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -18,9 +19,9 @@ from deid_udf.lake.views import ledger, newest, objects
 from deid_udf.lake.write import Attempt, protected
 from deid_udf.policy import parse_policy
 from tests.support.lakes import branches, check, data_files, published_files, rows
-from tests.support.records import faces_policy, record, street, streets, write_records
+from tests.support.records import bad_pictures, faces_policy, record, street, streets, write_records
 
-POLICY = faces_policy()
+POLICY, BAD = faces_policy(), bad_pictures()
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -33,16 +34,16 @@ def test_a_night_a_rerun_and_the_nights_after(run, lake, tmp_path):
         streets(1)[0],  # the very same record again
         record("torn", street(30), "s0"),
         record("torn", street(31), "s0"),  # the id of the one above
-        record("empty", b"", "s0"),
-        record("text", b"no image at all", "s0"),
+        *(record(name, data, "s0") for name, (data, _) in BAD.items()),
         record("gone", None, "s0", uri=(tmp_path / "no such file.jpg").as_uri()),
     ]
     first = run(night, POLICY, "night-1")
-    assert first["read"] == 11
+    assert first["read"] == 15
     assert first["skipped"] == 1
     assert first["released"] == 5
     assert first["copies"] == 1
-    assert first["quarantined"] == {"duplicate_image_id": 2, "empty": 1, "not_an_image": 1, "missing": 1}
+    reasons = Counter(reason for _, reason in BAD.values())
+    assert first["quarantined"] == reasons | {"duplicate_image_id": 2, "missing": 1}
     assert first["objects"] == {"face": 5}
     assert first["epsilon"] == "5"
     assert first["noise"] == "keyed"
@@ -54,24 +55,26 @@ def test_a_night_a_rerun_and_the_nights_after(run, lake, tmp_path):
     twin, original = published["twin"], published["street-000"]
     assert (twin["copy_of"], twin["protected"]) == ("street-000", original["protected"])
     assert (twin["objects"], twin["epsilon_total"], twin["sequence_id"]) == ([], 0, "s7")
-    assert {row["image_id"]: row["reason"] for row in rows(folder, "quarantine")} == {
-        "torn": "duplicate_image_id", "empty": "empty", "text": "not_an_image", "gone": "missing",
-    }  # fmt: skip
-    (told,) = rows(folder, "runs")
-    assert (told["read"], told["released"], told["quarantined"], told["epsilon"]) == (11, 5, 5, 5)
-    assert parse_policy(told["policy"]) == POLICY
+    told = {row["image_id"]: row["reason"] for row in rows(folder, "quarantine")}
+    assert told == {name: reason for name, (_, reason) in BAD.items()} | {
+        "torn": "duplicate_image_id",
+        "gone": "missing",
+    }
+    (recorded,) = rows(folder, "runs")
+    assert (recorded["read"], recorded["released"], recorded["quarantined"], recorded["epsilon"]) == (15, 5, 9, 5)
+    assert parse_policy(recorded["policy"]) == POLICY
     assert branches(folder) == {"main"}
 
     # The same again: nothing is written, nothing is spent.
     state = read_history(lake).main
     again = run(night, POLICY, "night-1")
-    assert (again["skipped"], again["released"], again["quarantined"], again["epsilon"]) == (11, 0, {}, "0")
+    assert (again["skipped"], again["released"], again["quarantined"], again["epsilon"]) == (15, 0, {}, "0")
     assert read_history(lake).main == state
 
     # The next night brings one more image, and the missing one has come.
     later = run([*night[:-1], *streets(1, first=5), record("gone", street(40), "s0")], POLICY, "night-2")
     assert (later["released"], later["skipped"]) == (2, 6)
-    assert later["quarantined"] == {"duplicate_image_id": 2, "empty": 1, "not_an_image": 1}
+    assert later["quarantined"] == reasons | {"duplicate_image_id": 2}
 
     # Another policy is another version; both spends count.
     stricter = faces_policy(epsilon="0.5")

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import struct
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,27 @@ def record(image_id: str, data: bytes | None, sequence: str | None = "s0", **mor
 def streets(count: int, sequences: int = 2, first: int = 0) -> list[Record]:
     """`count` pictures of one face each."""
     return [record(f"street-{i:03d}", street(i), f"s{i % sequences}") for i in range(first, first + count)]
+
+
+def bad_pictures() -> dict[str, tuple[bytes, str]]:
+    """Files that look like pictures, and the reason each must be quarantined for."""
+    whole = street(0)
+    wide = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(wide, "PNG")
+    moving = io.BytesIO()
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    frames[0].save(moving, "WEBP", save_all=True, append_images=frames[1:])
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
+    bomb = b"".join(struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks)
+    return {
+        "empty": (b"", "empty"),
+        "text": (b"no image at all", "not_an_image"),
+        "truncated": (whole[: len(whole) // 2], "truncated"),
+        "bomb": (b"\x89PNG\r\n\x1a\n" + bomb, "too_large"),
+        "16-bit": (wide.getvalue(), "unsupported"),
+        "animated": (moving.getvalue(), "unsupported"),
+    }
 
 
 def write_records(path: Path, records: list[Record], rows_a_group: int = 4) -> str:
