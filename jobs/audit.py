@@ -9,15 +9,27 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import DataFrame
+
 from deid_udf.cli import plain, run, summarise
 from deid_udf.errors import ExitCode
+from deid_udf.lake import views
 from deid_udf.lake.audit import SAMPLE, Audit, audit
-from deid_udf.lake.session import open_lake, open_session
+from deid_udf.lake.session import Lake, open_lake, open_session
+from deid_udf.lake.tables import QUARANTINE, RUNS
 from deid_udf.report.audit import page
+from deid_udf.report.prometheus import metrics
 
+TABLES: dict[str, Callable[[Lake], DataFrame]] = {
+    "ledger": views.ledger,
+    "objects": views.objects,
+    "quarantine": lambda lake: lake.spark.table(lake.table(QUARANTINE)),
+    "runs": lambda lake: lake.spark.table(lake.table(RUNS)),
+}
 EPILOG = """\
 Checked are: every image's bytes against its hash; its ledger against its objects; every object's ε against the
 mechanism and parameters that it names; caps at every release in history; runs and quarantine against what was released;
@@ -40,18 +52,34 @@ def main() -> int:
     parser.add_argument(
         "--sample", type=int, default=SAMPLE, metavar="N", help=f"images checked for metadata (default {SAMPLE})"
     )
+    parser.add_argument("--prometheus", type=Path, metavar="FILE", help="the counters, for a textfile collector")
+    parser.add_argument("--table", choices=TABLES, help="print this table instead, one row a line of JSON")
     options = parser.parse_args()
     begun = time.perf_counter()
     with open_session("audit", options.lake) as spark:
+        if options.table:
+            summarise({"table": options.table, "rows": print_table(open_lake(spark, options.lake), options.table)})
+            return ExitCode.DONE
         found = audit(open_lake(spark, options.lake), options.lake, options.run_id, options.sample)
     if options.json:
         write(options.json, json.dumps(found.as_dict(), default=plain, ensure_ascii=False, indent=1))
     if options.html:
         write(options.html, page(found))
+    if options.prometheus:
+        write(options.prometheus, metrics(found))
     for violation in found.violations:
         print(f"violation: {violation.check}: {violation.subject}: {violation.evidence}", file=sys.stderr)
     summarise(summary(found) | {"seconds": round(time.perf_counter() - begun, 2)})
     return ExitCode.AUDIT_VIOLATION if found.violations else ExitCode.DONE
+
+
+def print_table(lake: Lake, name: str) -> int:
+    """Print a table of the lake; returns its rows. Images are in `released` alone, which is none of these."""
+    rows = TABLES[name](lake).selectExpr("to_json(struct(*)) AS line").toLocalIterator()
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007
+        print(row["line"])
+    return count
 
 
 def summary(found: Audit) -> dict[str, Any]:

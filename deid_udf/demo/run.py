@@ -88,7 +88,7 @@ def run(folder: Path, places: Places | None = None, policy: Path = POLICY, pictu
             ingest(spark, places.source, places.records, template=PathTemplate(TEMPLATE))
         with clock.step("de-identify"):
             lake = open_lake(spark, places.lake)
-            summary = deidentify(lake, read_records(spark, places.records), load_policy(policy), "demo")
+            summary = deidentify(lake, read_records(lake.spark, places.records), load_policy(policy), "demo")
         with clock.step("audit"):
             found = audit(lake, places.lake)
         with clock.step("report"):

@@ -10,6 +10,7 @@ from deid_udf.lake.audit import Audit, Composed
 from deid_udf.lake.checks import Violation
 from deid_udf.lake.spending import Event, Spend
 from deid_udf.report.audit import epsilon, page
+from deid_udf.report.prometheus import metrics
 
 AT = datetime(2026, 11, 25, 1, 2, tzinfo=UTC)
 
@@ -18,8 +19,22 @@ AT = datetime(2026, 11, 25, 1, 2, tzinfo=UTC)
 def clean() -> Audit:
     spend = Spend({"run_id": "r1"}, 2, 3, Decimal("23"), Decimal("15"))
     run = {"run_id": "r1", "finished_at": AT, "policy_hash": "ab" * 32, "quarantined": 1}
-    event = Event("face", "replaced", "", "laplace_vector", 1, {"k": "8"}, "pure", Decimal(8), None, "keyed", "centerface",
-                  memoised=False, public=(), objects=3)  # fmt: skip
+    event = Event(
+        kind="face",
+        outcome="replaced",
+        cause="",
+        mechanism="laplace_vector",
+        version=1,
+        parameters={"k": "8"},
+        guarantee="pure",
+        epsilon=Decimal(8),
+        epsilon_unit=None,
+        noise_source="keyed",
+        detector="centerface",
+        memoised=False,
+        public=(),
+        objects=3,
+    )
     return Audit(
         location="file:///lake",
         run_id=None,
@@ -33,7 +48,9 @@ def clean() -> Audit:
         events=[event],
         images=[(Decimal(8), 1), (Decimal(15), 1)],
         top_images=[replace(spend, key={"image_id": "<b>a</b>"})],
-        composed=[Composed({"sequence_id": "s"}, 3, Decimal(23), {"1e-06": Decimal("22.5"), "1e-09": None}, "pure", False)],
+        composed=[
+            Composed({"sequence_id": "s"}, 3, Decimal(23), {"1e-06": Decimal("22.5"), "1e-09": None}, "pure", False)
+        ],
         runs=[run],
         policies={"ab" * 32: '{"name": "street"}'},
         quarantined={"truncated": 1},
@@ -47,7 +64,9 @@ class _Links(HTMLParser):
         self.loaded, self.open = [], []
 
     def handle_starttag(self, tag, attributes):
-        self.loaded += [value for name, value in attributes if name in ("src", "href") and not value.startswith("data:")]
+        self.loaded += [
+            value for name, value in attributes if name in ("src", "href") and not value.startswith("data:")
+        ]
 
 
 def test_the_page_needs_no_network_and_no_other_file(clean):
@@ -69,6 +88,16 @@ def test_violations_come_first(clean):
     text = page(broken)
     assert "No violation found" not in text
     assert text.index("its bytes have sha256 0") < text.index("images released")
+
+
+def test_prometheus_reads_the_same_numbers(clean):
+    lines = metrics(replace(clean, quarantined={'od"d\n': 1}, total=replace(clean.total, epsilon=None))).splitlines()
+    samples = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r'[a-z_]+(\{[a-z_]+="([^"\\\n]|\\.)*"\})? [-+.0-9Inf]+', line) for line in samples)
+    assert 'deid_run_epsilon{run_id="r1"} 23' in samples
+    assert 'deid_cap_left_min{scope="image_id"} 49' in samples
+    assert "deid_epsilon +Inf" in samples
+    assert "deid_violations 0" in samples
 
 
 def test_numbers_sort_by_what_they_are(clean):

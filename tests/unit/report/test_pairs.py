@@ -28,6 +28,6 @@ def test_an_embedded_picture_is_that_picture():
     frame = np.zeros((40, 60, 3), np.uint8)
     frame[:, :30] = (250, 20, 20)
     data = base64.b64decode(data_uri(frame).removeprefix("data:image/jpeg;base64,"))
-    seen = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    seen = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))
     assert np.abs(seen[20, 5].astype(int) - (250, 20, 20)).max() < 12
     assert seen[20, 55].max() < 12
