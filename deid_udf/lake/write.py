@@ -67,19 +67,21 @@ class Attempt:
 
 
 def branch_name(run_id: str, started: datetime) -> str:
-    """A new name, with the run and the moment in it: `run_2026-11-24_20261125T010203Z_1f2e3d4c`.
+    """A new name, with the run and the moment in it: `run_2026-11-24_20261125010203_1f2e3d4c`.
 
     Raises:
-        UsageError: a run id that cannot stand in names of branches and folders.
+        UsageError: a run id that cannot stand in the names of branches and folders of every catalog.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", run_id):
-        raise errors.UsageError(f"run id {run_id!r}: letters and digits, then also '.', '_' and '-', at most 64")
-    return f"{_PREFIX}{run_id}_{started:%Y%m%dT%H%M%SZ}_{secrets.token_hex(4)}"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", run_id):
+        raise errors.UsageError(f"run id {run_id!r}: small letters, digits, '_' and '-'; at most 64; no '_' or '-' first")
+            f"run id {run_id!r}: small letters, digits, '_' and '-', at most 64, a letter or digit first"
+        )
+    return f"{_PREFIX}{run_id}_{started:%Y%m%d%H%M%S}_{secrets.token_hex(4)}"
 
 
 def is_run_branch(name: str) -> bool:
     """Whether a branch is some run's."""
-    return re.fullmatch(rf"{_PREFIX}.+_\d{{8}}T\d{{6}}Z_[0-9a-f]{{8}}", name) is not None
+    return re.fullmatch(rf"{_PREFIX}.+_\d{{14}}_[0-9a-f]{{8}}", name) is not None
 
 
 def run_of(name: str) -> str:
@@ -89,7 +91,7 @@ def run_of(name: str) -> str:
 
 def branch_age(name: str) -> timedelta:
     """How long ago a run's branch was made, by its name."""
-    made = datetime.strptime(name.rsplit("_", 2)[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    made = datetime.strptime(name.rsplit("_", 2)[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     return datetime.now(UTC) - made
 
 
