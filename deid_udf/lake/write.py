@@ -73,9 +73,8 @@ def branch_name(run_id: str, started: datetime) -> str:
         UsageError: a run id that cannot stand in the names of branches and folders of every catalog.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", run_id):
-        raise errors.UsageError(f"run id {run_id!r}: small letters, digits, '_' and '-'; at most 64; no '_' or '-' first")
-            f"run id {run_id!r}: small letters, digits, '_' and '-', at most 64, a letter or digit first"
-        )
+        allowed = "small letters, digits, '_' and '-'; at most 64; no '_' or '-' first"
+        raise errors.UsageError(f"run id {run_id!r}: {allowed}")
     return f"{_PREFIX}{run_id}_{started:%Y%m%d%H%M%S}_{secrets.token_hex(4)}"
 
 
