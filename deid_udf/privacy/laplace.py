@@ -82,20 +82,30 @@ class LaplaceVector(NoisyMechanism):
         # In floats, scale to the radius; dividing by the largest first keeps 1e308 from overflowing.
         peak = np.maximum(np.abs(reals).max(axis=1, keepdims=True), radius)
         unit = reals / peak
-        # Summed in multiples of 2⁻³², exactly: a sum that depended on the processor's order of addition would be
-        # another value there, and so draw other noise under a key.
-        norm = np.trunc(np.abs(unit) * 2.0**32).sum(axis=1, keepdims=True) / 2.0**32
-        norm = np.maximum(norm, radius / peak)
-        grid = np.trunc(unit * (radius / norm) * 2.0**self.grid_bits).astype(np.int64)
-        # In integers, make sure of it: rounding above may have left a row a few steps outside.
-        magnitude = np.abs(grid)
-        total = np.maximum(magnitude.sum(axis=1, keepdims=True), steps)
-        bounded: Integers = np.sign(grid) * (magnitude * steps // total)
-        return bounded
+        scaled = unit * (radius / np.maximum(_l1_norm(unit), radius / peak))
+        # In integers, make sure of it, whatever the floats did.
+        return _into_ball(np.trunc(scaled * 2.0**self.grid_bits).astype(np.int64), steps)
 
     @override
     def decode(self, drawn: Integers, values_shape: tuple[int, ...]) -> Array:
         return drawn * 2.0**-self.grid_bits
+
+
+def _l1_norm(unit: Array) -> Array:
+    """(n, k) floats in [−1, 1] → (n, 1), summed exactly in multiples of 2⁻³².
+
+    A sum that depended on the processor's order of addition would be another value there, and draw other noise under a
+    key.
+    """
+    return np.trunc(np.abs(unit) * 2.0**32).sum(axis=1, keepdims=True) / 2.0**32
+
+
+def _into_ball(grid: Integers, radius: int) -> Integers:
+    """Rows of integers up to 2³², shrunk towards zero until their absolute values sum to at most `radius` < 2³¹."""
+    magnitude = np.abs(grid)
+    total = np.maximum(magnitude.sum(axis=1, keepdims=True), radius)
+    inside: Integers = np.sign(grid) * (magnitude * radius // total)
+    return inside
 
 
 @frozen
