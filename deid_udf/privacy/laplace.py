@@ -97,7 +97,8 @@ def _l1_norm(unit: Array) -> Array:
     A sum that depended on the processor's order of addition would be another value there, and draw other noise under a
     key.
     """
-    return np.trunc(np.abs(unit) * 2.0**32).sum(axis=1, keepdims=True) / 2.0**32
+    norm: Array = np.trunc(np.abs(unit) * 2.0**32).sum(axis=1, keepdims=True) / 2.0**32
+    return norm
 
 
 def _into_ball(grid: Integers, radius: int) -> Integers:
