@@ -32,5 +32,5 @@ def flaky(policy, noise, done=None):
 
 
 if __name__ == "__main__":
-    job.protect = flaky
+    job.protect = flaky  # type: ignore[attr-defined]
     raise SystemExit(run(main))
