@@ -88,5 +88,6 @@ def _objects(lake: Lake) -> str:
 
 
 def _newest(lake: Lake) -> str:
-    latest = "row_number() OVER (PARTITION BY image_id ORDER BY released_at DESC)"
-    return f"SELECT * FROM {lake.table(RELEASED)} QUALIFY {latest} = 1"
+    latest = f"SELECT image_id, max(released_at) AS latest FROM {lake.table(RELEASED)} GROUP BY image_id"
+    same = "v.image_id = n.image_id AND v.released_at = n.latest"
+    return f"SELECT * FROM {lake.table(RELEASED)} v LEFT SEMI JOIN ({latest}) n ON {same}"
