@@ -15,6 +15,8 @@ from tests.support.processes import a_moment, run, start
 from tests.support.records import faces_policy, record, streets, write_records
 from tests.support.reference import released
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture
 def lake(s3_server) -> str:
@@ -65,7 +67,6 @@ def jdbc_rows(server, lake: str) -> list[dict]:
     return StaticTable.from_metadata(metadata, properties).scan().to_arrow().to_pylist()
 
 
-@pytest.mark.timeout(900)
 def test_kills_and_then_a_night(submit, s3_server, lake, tmp_path):
     policy, images, env = faces_policy(), streets(8), s3_server.env()
     records = [*images, record("gone", None, "s0")]
@@ -96,7 +97,6 @@ def test_kills_and_then_a_night(submit, s3_server, lake, tmp_path):
     assert len([one for one in listed.get("Contents", []) if one["Key"].endswith(".parquet")]) >= 1
 
 
-@pytest.mark.timeout(600)
 def test_a_night_and_its_rerun_on_the_second_server(versitygw, lake, tmp_path, models_cache):
     """VersityGW with a JDBC catalog, which has views: records and lake on S3, bytes inline."""
     policy, images = faces_policy(), streets(4)
@@ -123,7 +123,6 @@ def test_a_night_and_its_rerun_on_the_second_server(versitygw, lake, tmp_path, m
     )
 
 
-@pytest.mark.timeout(600)
 def test_two_jobs_at_once_and_a_cap_for_one(submit, s3_server, lake, tmp_path):
     policy, env = faces_policy(cap=3), s3_server.env()
     options, settings = submit(streets(3, sequences=1), policy, "first")

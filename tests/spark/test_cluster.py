@@ -34,7 +34,7 @@ def gpus(tmp_path) -> Path:
     return script
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_failed_attempts_speculation_and_two_gpus(tmp_path, models_cache, spark_home, gpus):
     """One row an image, one spend; each executor has a GPU of its own."""
     policy = tmp_path / "policy.yaml"

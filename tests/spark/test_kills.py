@@ -13,6 +13,8 @@ from tests.support.processes import a_moment, run, start
 from tests.support.records import faces_policy, record, streets, write_records
 from tests.support.reference import released
 
+pytestmark = pytest.mark.timeout(900)
+
 POLICY = faces_policy()
 RECORDS = [*streets(12), record("empty", b"", "s0")]
 LATER = [*RECORDS, *streets(2, first=12)]
@@ -46,7 +48,6 @@ def found(lake: Path) -> dict:
     return {row["image_id"]: (row["output_sha256"], row["epsilon_total"]) for row in rows(lake)}
 
 
-@pytest.mark.timeout(900)
 def test_five_kills_of_the_driver(tmp_path, options):
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")

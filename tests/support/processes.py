@@ -47,7 +47,7 @@ class Job:
         text = self.text()
         return any(mark in text for mark in marks)
 
-    def wait_for(self, *marks: str, seconds: float = 240) -> None:
+    def wait_for(self, *marks: str, seconds: float = 500) -> None:
         """Wait until one of the marks stands in the log, or the job has ended."""
         wait_until(lambda: self.reached(*marks) or self.process.poll() is not None, seconds)
 
@@ -56,7 +56,7 @@ class Job:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(30)
 
-    def end(self, seconds: float = 280) -> int:
+    def end(self, seconds: float = 600) -> int:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
