@@ -7,6 +7,8 @@ import pytest
 from deid_udf import deidentify_column
 from tests.support.records import faces_policy, record, street
 
+pytestmark = pytest.mark.timeout(600)
+
 IMAGES = [record("a", street(0)), record("b", street(1)), record("c", b"no image")]
 
 

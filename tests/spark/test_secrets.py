@@ -4,6 +4,7 @@ import base64
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from deid_udf.plates.code import decode
@@ -13,6 +14,8 @@ from deid_udf.policy import parse_policy
 from tests.support.lakes import rows
 from tests.support.processes import KEY, run
 from tests.support.records import record, write_records
+
+pytestmark = pytest.mark.timeout(900)
 
 POLICY = parse_policy("""
 name: plates
