@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parent
-#: Seconds one test of a layer may take.
-LIMITS = {"unit": 60, "spark": 300, "s3": 300, "e2e": 900}
+#: Seconds after which a test of a layer hangs: a guard, not a measurement; machines are shared.
+LIMITS = {"unit": 240, "spark": 900, "s3": 900, "e2e": 1800}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
