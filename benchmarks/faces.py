@@ -1,12 +1,13 @@
 """Faces: what a new one costs (`speed`), how near a projection comes (`projection`), and what a release keeps (`kept`).
 
 The tables of docs/faces.md. `projection` and `kept` measure on a folder of pictures that the reader brings; nothing of
-those pictures is stored.
+those pictures is stored. `sheet` draws the page's picture, of the synthetic persons of package `openpeople` alone.
 """
 
 import argparse
 import os
 import time
+import zipfile
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -34,6 +35,8 @@ from deid_udf.privacy import KeyedNoise
 from deid_udf.protect import Target
 
 DETECTION = policy.Detection(detectors=(policy.DetectorChoice(model="centerface", threshold=0.3),))
+SHEET = [(f"P{i:03d}", kind) for i in (1, 2, 4, 5, 6, 7) for kind in ("amateur_selfie", "studio_portrait")]
+TILE = 180  # pixels
 RING = 4  # pixels on each side of a mask's border that the seam is measured on
 
 
@@ -138,6 +141,39 @@ def _distance(embed: FaceEmbedder, a: tuple[Frame, Target], b: tuple[Frame, Targ
     return float(face_distance(pair[:1], pair[1:])[0])
 
 
+def sheet(out: Path) -> None:
+    """Before and after, side by side, under the default mechanism."""
+    with zipfile.ZipFile(models.path("openpeople")) as archive:
+        names = [f"openpeople/data/curated/{person}/assets/{kind}.jpg" for person, kind in SHEET]
+        photos = [cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_COLOR) for name in names]
+    frames = [cv2.cvtColor(_limited(np.asarray(p, np.uint8), 900), cv2.COLOR_BGR2RGB).astype(np.uint8) for p in photos]
+    found = find_private(frames, DETECTION, open_detectors(DETECTION, "cpu"))
+    largest = [max(some, key=lambda f: f.region.width).region for some in found]
+    targets = [Target(i, region, (b"sheet", bytes([i])), None, True) for i, region in enumerate(largest)]
+    faces = policy.Faces.model_validate({"mechanism": {"name": "laplace_vector", "epsilon": Decimal(8)}})
+    new = FaceProtector(faces, noise=KeyedNoise(os.urandom(32)), device="cpu").replace(frames, targets)
+    pairs = []
+    for frame, region, replacement in zip(frames, largest, new, strict=True):
+        window = _window(region.box, frame.shape)
+        cuts = [picture[window] for picture in (frame, compose(frame, [replacement])[0])]
+        pairs.append(np.hstack([cv2.resize(cut, (TILE, TILE), interpolation=cv2.INTER_AREA) for cut in cuts]))
+    rows = [np.hstack(pairs[i : i + 3]) for i in range(0, len(pairs), 3)]
+    cv2.imwrite(str(out), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+def _limited(picture: Frame, side: int) -> Frame:
+    scale = min(1.0, side / max(picture.shape))
+    return np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _window(box: tuple[float, ...], shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """A square around a box, twice its size, moved inside the frame."""
+    side = min(int(1.9 * max(box[2] - box[0], box[3] - box[1])), *shape[:2])
+    x = int(np.clip((box[0] + box[2] - side) / 2, 0, shape[1] - side))
+    y = int(np.clip((box[1] + box[3] - side) / 2, 0, shape[0] - side))
+    return slice(y, y + side), slice(x, x + side)
+
+
 def mechanisms() -> list[tuple[str, dict[str, object]]]:
     """The default at several ε, and the paper's at several scales."""
     pure: list[tuple[str, dict[str, object]]] = [
@@ -173,14 +209,17 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "projection", "kept"))
+    parser.add_argument("what", choices=("speed", "projection", "kept", "sheet"))
     parser.add_argument("--folder", type=Path, help="pictures: aligned faces (projection), or photographs (kept)")
+    parser.add_argument("--out", type=Path, default=Path("docs/images/faces.jpg"), help="picture to write (sheet)")
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--size", type=int, default=SIZE, help="pixels at which projections are compared")
     options = parser.parse_args()
     if options.what == "speed":
         speed()
+    elif options.what == "sheet":
+        sheet(options.out)
     elif options.what == "projection":
         projection(options.folder, options.count, options.steps, options.size)
     else:

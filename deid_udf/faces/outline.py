@@ -10,7 +10,7 @@ from deid_udf.detect.region import Box
 from deid_udf.faces.align import Points
 
 Mask = Literal["hull", "forehead", "head"]
-_FOREHEAD = 0.38  # how far the brows are lifted, as a share of the way from chin to the bridge of the nose
+_FOREHEAD = 0.26  # how far the brows are lifted, as a share of the way from chin to the bridge of the nose
 _HEAD = (0.75, 1.0)  # half axes of the head's ellipse, as shares of the landmarks' width and height
 _CORNERS = 48
 _OVERHANG = 1.12  # how far, from the middle, a new face may stick out of the old one's mask
