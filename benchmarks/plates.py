@@ -1,8 +1,10 @@
 """Plates measured: how well they are read, what mechanisms leave of them, and what one costs.
 
-python benchmarks/plates.py reading --data DIR [--reader ppocr_v6]    # real plates: measured, never shown
-python benchmarks/plates.py mechanisms            # no pictures at all
-python benchmarks/plates.py speed                 # drawn plates
+python -m benchmarks.plates reading --data DIR [--reader ppocr_v6]    # real plates: measured, never shown
+python -m benchmarks.plates mechanisms            # no pictures at all
+python -m benchmarks.plates speed                 # drawn plates
+python -m benchmarks.plates released              # drawn plates: what is read before and after
+python -m benchmarks.plates gallery --out FILE    # drawn plates, before and after
 """
 
 import argparse
@@ -14,24 +16,30 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
+from benchmarks.plate_scenes import Look, scene
+from deid_udf.compose import compose
 from deid_udf.detect.boxes import box_corners
 from deid_udf.detect.clp import Clp
 from deid_udf.detect.region import Frame, Region
 from deid_udf.plates import code
 from deid_udf.plates.draw import draw_plate
-from deid_udf.plates.formats import load_format
+from deid_udf.plates.formats import PlateFormat, load_format
 from deid_udf.plates.identify import identify, median_colour
+from deid_udf.plates.lattice import Lattice, best
 from deid_udf.plates.protect import PlateProtector
 from deid_udf.plates.quad import Quad, quad_of
 from deid_udf.plates.read import open_reader, read_plates
 from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse
 from deid_udf.privacy import OsNoise
 from deid_udf.protect import Target
+from deid_udf.schema import Outcome
 
 FORMATS = {
     "us": ["us-generic"],
@@ -140,6 +148,79 @@ def speed(batch: int = 32) -> None:
     print(f"read + code + render: {wall:.1f} ms a plate (processor time {processor:.1f} ms), batch of {batch}")
 
 
+def released(plates: int = 96) -> None:
+    """Whether a recogniser reads the new text, and never the old one, in drawn scenes of every difficulty."""
+    rng = np.random.default_rng(1)
+    names = ("cn-blue", "cn-yellow", "cn-green", "eu", "br-old", "br-mercosur")
+    looks = [
+        Look(
+            height=rng.uniform(14, 60),
+            yaw=rng.uniform(-50, 50),
+            roll=rng.uniform(-8, 8),
+            night=i % 5 == 0,
+            dirt=0.6 * (i % 7 == 0),
+            blur=rng.uniform(0.5, 1.0),
+            noise=rng.uniform(1, 5),
+        )
+        for i in range(plates)
+    ]
+    scenes = [scene(names[i % len(names)], look, rng) for i, look in enumerate(looks)]
+    choice = RandomizedResponse(name="randomized_response", epsilon=Decimal(7))
+    protector = Recording(Plates(mechanism=choice, formats=names), noise=OsNoise(), device="cpu")
+    targets = [Target(i, s.region, (b"benchmark", bytes([i])), None, True) for i, s in enumerate(scenes)]
+    made = protector.replace([s.frame for s in scenes], targets)
+    frames = [compose(s.frame, [r])[0] for s, r in zip(scenes, made, strict=True)]
+    after = read_plates(frames, [(i, s.quad) for i, s in enumerate(scenes)], open_reader("ppocr_v4", "cpu"))
+    new = np.array([spells(some, form, text) for some, (form, text) in zip(after, protector.shown, strict=True)])
+    old = np.array([spells(some, s.form, s.text) for some, s in zip(after, scenes, strict=True)])
+    replaced = np.array([r.outcome is Outcome.REPLACED for r in made])
+    edits = [Levenshtein.distance(s.text, text) for s, (_, text) in zip(scenes, protector.shown, strict=True)]
+    high, steep = np.array([look.height for look in looks]) >= 20, np.abs([look.yaw for look in looks]) > 30
+    print(f"{plates} plates; through the mechanism {replaced.mean():.3f}; mean edit distance {np.mean(edits):.2f}")
+    print(f"new text read, at least 20 px high and up to 30 degrees of yaw: {new[high & ~steep].mean():.3f}")
+    print(f"the same at 30 to 50 degrees: {new[high & steep].mean():.3f}")
+    print(f"new text read, below 20 px: {new[~high].mean():.3f}; old text read, all: {old.mean():.3f}")
+
+
+class Recording(PlateProtector):
+    """A protector that remembers what it wrote on the new plates."""
+
+    shown: list[tuple[PlateFormat, str]]
+
+    def _contents(self, *given: Any) -> list[Any]:
+        contents = super()._contents(*given)
+        self.shown = [(content.form, content.text) for content in contents]
+        return contents
+
+
+def spells(lattices: Sequence[Lattice], form: PlateFormat, text: str) -> bool:
+    """Whether the best reading under any of the format's patterns is `text`."""
+    return any(fit.text == text for lattice in lattices for pattern in form.expand() if (fit := best(lattice, pattern)))
+
+
+def gallery(out: Path) -> None:
+    """Twelve drawn scenes, before above after."""
+    rng = np.random.default_rng(11)
+    shots = (
+        ("cn-blue", Look(), 0), ("cn-blue", Look(height=44, yaw=50), 0), ("cn-blue", Look(night=True, noise=5), 0),
+        ("cn-yellow", Look(height=60), 1), ("cn-green", Look(roll=8, yaw=-20), 0), ("cn-blue", Look(dirt=0.8), 0),
+        ("cn-blue", Look(hidden=0.35), 0), ("eu", Look(yaw=-40, height=30), 0), ("ro", Look(night=True), 0),
+        ("de", Look(roll=-5), 0), ("us-generic", Look(height=48, yaw=25), 0), ("br-mercosur", Look(height=9), 0),
+    )  # fmt: skip
+    scenes = [scene(name, look, rng, layout) for name, look, layout in shots]
+    made = []
+    for i, s in enumerate(scenes):
+        policy = Plates(
+            mechanism=RandomizedResponse(name="randomized_response", epsilon=Decimal(7)), formats=(s.form.name,)
+        )
+        protector = PlateProtector(policy, noise=OsNoise(), device="cpu")
+        made += protector.replace([s.frame], [Target(0, s.region, (b"gallery", bytes([i])), None, True)])
+    pairs = [np.vstack([s.frame, compose(s.frame, [r])[0]]) for s, r in zip(scenes, made, strict=True)]
+    pairs = [pair[:, 90:310] for pair in pairs]
+    rows = [np.hstack(pairs[i : i + 6]) for i in range(0, len(pairs), 6)]
+    Image.fromarray(np.vstack(rows)).save(out, quality=88)
+
+
 def load(path: Path) -> Frame:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     assert image is not None, path
@@ -148,16 +229,21 @@ def load(path: Path) -> Frame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("reading", "mechanisms", "speed"))
+    parser.add_argument("what", choices=("reading", "mechanisms", "speed", "released", "gallery"))
     parser.add_argument("--data", type=Path, help="folder of the pictures (reading)")
+    parser.add_argument("--out", type=Path, help="picture to write (gallery)")
     parser.add_argument("--reader", default="ppocr_v4")
     options = parser.parse_args()
     if options.what == "reading":
         if options.data is None:
             parser.error("reading needs --data")
         reading(options.data, options.reader)
+    elif options.what == "gallery":
+        if options.out is None:
+            parser.error("gallery needs --out")
+        gallery(options.out)
     else:
-        {"mechanisms": mechanisms, "speed": speed}[options.what]()
+        {"mechanisms": mechanisms, "speed": speed, "released": released}[options.what]()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from deid_udf.detect.region import Frame
 
 _WHITE = 235.0  # a plate's white in a well exposed picture
-_DARKEST = 0.5  # of that white: plates are retro-reflective, and stay bright on dark cars and at night
+_DARKEST = 0.65  # of that white: plates are retro-reflective, and stay bright on dark cars and at night
 _EDGE = 40.0  # grey levels that a local contrast must span to count as an edge
 _SAMPLING = 0.4  # variance that a difference over two pixels adds to an edge's blur
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)

@@ -7,6 +7,7 @@ and O); `to_table` and `from_table` speak that code.
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from deid_udf.plates.formats import Pattern, PlateFormat
 from deid_udf.policy import CyclicLaplace, RandomizedResponse
@@ -41,6 +42,7 @@ def from_table(code: Sequence[int]) -> str:
     return PROVINCES[code[0]] + "".join(SYMBOLS[index] for index in code[1:])
 
 
+@lru_cache(maxsize=256)
 def mechanism(choice: RandomizedResponse | CyclicLaplace, pattern: Pattern) -> Product:
     """The policy's mechanism over a pattern: one letter mechanism a position.
 

@@ -1,6 +1,6 @@
 """Plates: read, code, noise on the cycle, and a new plate drawn in the old one's place (§5.3.2, Fig. 6–7)."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,6 +26,7 @@ from deid_udf.protect import Replacement, Target
 from deid_udf.schema import Cause, Outcome
 
 _PRIOR = Prior("plate")
+_PLATE_SHARE = 0.4  # of the margin that a region grew by: detectors set corners a little inside the plate
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class PlateProtector:
         self._fallback = load_format(policy.fallback)
         self._reader = open_reader(policy.reader, device)
         self._memo = Memo()
+        self._cost = Fraction(0)
+        if self._choice is not None:
+            patterns = [pattern for form in (*self._formats, self._fallback) for pattern in form.expand()]
+            self._cost = max(code.mechanism(self._choice, pattern).worst_case for pattern in patterns)
         for form in {*self._formats, self._fallback}:
             if policy.namespace == "reserved" and form.reserved is None:
                 raise PolicyError(
@@ -73,10 +78,7 @@ class PlateProtector:
     @property
     def cost(self) -> Fraction | None:
         """That of the dearest pattern of any format; narrowing a pattern only makes it cheaper."""
-        if self._choice is None:
-            return Fraction(0)
-        forms = [*self._formats, self._fallback]
-        return max(code.mechanism(self._choice, p).worst_case for form in forms for p in form.expand())
+        return self._cost
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -99,12 +101,15 @@ class PlateProtector:
         contents = [self._prior(target, cause) for target, cause in zip(targets, causes, strict=True)]
         wanted = [i for i, cause in enumerate(causes) if cause is Cause.NONE]
         places = [(targets[i].frame, quads[i]) for i in wanted]
-        for i, place, lattices in zip(wanted, places, read_plates(frames, places, self._reader), strict=True):
-            colour = median_colour(frames[place[0]], place[1])
-            identity = identify(lattices, colour, self._formats, self._fallback)
-            contents[i] = (
-                self._prior(targets[i], Cause.UNREADABLE) if identity is None else self._noisy(targets[i], identity)
-            )
+        read: list[tuple[int, Identity]] = []
+        for i, (frame, quad), lattices in zip(wanted, places, read_plates(frames, places, self._reader), strict=True):
+            identity = identify(lattices, median_colour(frames[frame], quad), self._formats, self._fallback)
+            if identity is None:
+                contents[i] = self._prior(targets[i], Cause.UNREADABLE)
+            else:
+                read.append((i, identity))
+        for (i, _), content in zip(read, self._noisy([(targets[i], identity) for i, identity in read]), strict=True):
+            contents[i] = content
         return contents
 
     def _cause(self, target: Target, quad: Quad) -> Cause:
@@ -115,22 +120,42 @@ class PlateProtector:
             return Cause.POLICY
         return Cause.NONE if target.spend else Cause.OVER_ALLOWANCE
 
-    def _noisy(self, target: Target, identity: Identity) -> _Content:
-        """The mechanism on one plate's code. The same code in the same scope keeps its draw."""
+    def _noisy(self, read: Sequence[tuple[Target, Identity]]) -> list[_Content]:
+        """The mechanism on every code, one call a pattern. The same code in the same scope shares one draw."""
+        keys: list[Hashable] = [
+            number if target.scope is None else (target.scope, identity.form.name, identity.pattern, identity.text)
+            for number, (target, identity) in enumerate(read)
+        ]
+        draws = {key: draw for key in keys if (draw := self._memo.get(key)) is not None}
+        fresh: dict[Pattern, dict[Hashable, tuple[Target, Identity]]] = {}
+        for key, one in zip(keys, read, strict=True):
+            if key not in draws:
+                fresh.setdefault(one[1].pattern, {}).setdefault(key, one)
+        for pattern, some in fresh.items():
+            draws |= self._release(pattern, some)
+        return [self._content(*one, draws[key]) for key, one in zip(keys, read, strict=True)]
+
+    def _release(self, pattern: Pattern, some: Mapping[Hashable, tuple[Target, Identity]]) -> dict[Hashable, Draw]:
+        """Draws for plates of one pattern that have none yet; those of a scope are remembered."""
+        values = np.array([code.encode(identity.text, pattern) for _, identity in some.values()], np.int64)
+        contexts = [
+            (b"plate", identity.form.name.encode(), *(target.context if target.scope is None else target.scope))
+            for target, identity in some.values()
+        ]
         assert self._choice is not None
-        form, pattern = identity.form, identity.pattern
-        mechanism = code.mechanism(self._choice, pattern)
-        key = (target.scope, form.name, pattern, identity.text)
-        draw = None if target.scope is None else self._memo.get(key)
-        if draw is None:
-            values = np.array([code.encode(identity.text, pattern)], np.int64)
-            context = (b"plate", form.name.encode(), *(target.context if target.scope is None else target.scope))
-            (noisy,) = mechanism.release(values, noise=self._noise, contexts=[context])
-            draw = Draw(self._shown(code.decode(noisy.tolist(), pattern), form))
+        noisy = code.mechanism(self._choice, pattern).release(values, noise=self._noise, contexts=contexts)
+        made: dict[Hashable, Draw] = {}
+        for (key, (target, identity)), row in zip(some.items(), noisy.tolist(), strict=True):
+            made[key] = Draw(self._shown(code.decode(row, pattern), identity.form))
             if target.scope is not None:
-                self._memo.put(key, draw)
+                self._memo.put(key, made[key])
+        return made
+
+    def _content(self, target: Target, identity: Identity, draw: Draw) -> _Content:
+        assert self._choice is not None
+        mechanism = code.mechanism(self._choice, identity.pattern)
         memo = None if target.scope is None else draw.token
-        return _Content(form, pattern, draw.text, mechanism, Outcome.REPLACED, Cause.NONE, memo)
+        return _Content(identity.form, identity.pattern, draw.text, mechanism, Outcome.REPLACED, Cause.NONE, memo)
 
     def _prior(self, target: Target, cause: Cause) -> _Content:
         """A plate of the first format's first pattern, every symbol uniform: independent of the object."""
@@ -147,7 +172,7 @@ class PlateProtector:
     ) -> Replacement:
         """Draw the content into the frame's pixels around the plate. The old plate's own pixels are not looked at."""
         outline = stretched_to(quad, target.region.box)
-        plate_quad = np.asarray((quad + outline) / 2, np.float32)  # the margin is unsure: half of it becomes plate
+        plate_quad = np.asarray(quad + (outline - quad) * _PLATE_SHARE, np.float32)
         window = Window.around(outline)
         backdrop, look = surroundings(frame, _hidden(frame, target, outline), window)
         plate = draw_plate(content.form, content.form.layout(aspect_of(plate_quad)), content.pattern, content.text)
