@@ -1,13 +1,26 @@
 """The small Mask R-CNN behind the detector protocol."""
 
+import zipfile
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from deid_udf.detect.mask_rcnn import KINDS, MaskRcnn, corners_of, lite, load_lite, resnet50, stretched
+from deid_udf import models
+from deid_udf.detect.mask_rcnn import (
+    KINDS,
+    MaskRcnn,
+    corners_of,
+    lite,
+    load_lite,
+    mask_rcnn_lite,
+    resnet50,
+    stretched,
+)
 from deid_udf.errors import ModelError
+from deid_udf.training.plate_art import draw_plate
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +105,24 @@ def test_other_weights_are_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors")
     with pytest.raises(ModelError, match=r"w\.safetensors"):
         load_lite(tmp_path / "w.safetensors", "cpu")
+
+
+def test_the_shipped_weights_find_a_plate_and_a_face(models_cache):
+    """A plate and a synthetic person's portrait, neither of which it was trained on in this form, on a grey street."""
+    with zipfile.ZipFile(models.path("openpeople")) as package:
+        data = package.read("openpeople/data/curated/P001/assets/studio_portrait.jpg")
+    portrait = cv2.resize(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB), (160, 160))
+    street = np.full((360, 640, 3), 110, np.uint8)
+    street[60:220, 400:560] = portrait
+    plate = cv2.resize(draw_plate(np.random.default_rng(0)), (120, 28), interpolation=cv2.INTER_AREA)
+    street[250:330, 80:260] = 60
+    street[276:304, 110:230] = plate
+    (found,) = mask_rcnn_lite("cpu", 0.8).detect([street])
+    best = {kind: max((r for r in found if r.kind == kind), key=lambda r: r.score) for kind in KINDS}
+    assert best["plate"].box == pytest.approx((110, 276, 230, 304), abs=8)
+    x0, y0, x1, y1 = best["face"].box
+    assert 400 < x0 < x1 < 560 and 60 < y0 < y1 < 220
+    assert best["face"].mask.mean() > 0.5
 
 
 def test_the_large_network_has_our_classes():
