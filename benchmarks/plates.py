@@ -31,7 +31,7 @@ from deid_udf.detect.region import Frame, Region
 from deid_udf.plates import code
 from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import PlateFormat, load_format
-from deid_udf.plates.identify import identify, median_colour
+from deid_udf.plates.identify import identify, look_at
 from deid_udf.plates.lattice import Lattice, best
 from deid_udf.plates.protect import PlateProtector
 from deid_udf.plates.quad import Quad, quad_of
@@ -91,7 +91,7 @@ def texts_of(frames: Sequence[Frame], places: Sequence[Place], region: str, read
     formats, generic = [load_format(name) for name in FORMATS[region]], load_format("generic")
     lattices = read_plates(frames, places, open_reader(reader, "cpu"))
     found = [
-        identify(some, median_colour(frames[frame], quad), formats, generic)
+        identify(some, look_at(frames[frame], quad), formats, generic)
         for some, (frame, quad) in zip(lattices, places, strict=True)
     ]
     return ["" if one is None else one.text for one in found]

@@ -1,5 +1,6 @@
 """From what was read to a plate of some format: the text, the pattern it follows, and the format itself."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from deid_udf.detect.region import Frame
 from deid_udf.plates.formats import Pattern, PlateFormat
 from deid_udf.plates.lattice import Lattice, best
-from deid_udf.plates.quad import Quad, part, upright
+from deid_udf.plates.quad import Quad, aspect_of, part, upright
 
 _LARGEST_GAP = 1.0  # nats a symbol: half of what one symbol in seven costs that was not seen at all
+_SHAPE_WEIGHT = 0.3  # nats for a factor of e in the aspect
 _SAMPLE = (32, 12)  # pixels: enough of a plate for its colour
 _COLOUR_WEIGHT = 0.02  # nats for each unit of chroma distance (CIELAB): blue to yellow is about 2
 
@@ -26,19 +28,36 @@ class Identity:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A plate's median colour, uint8 (3,) RGB, which is mostly its background's, and its width over its height."""
+
+    colour: NDArray[np.uint8]
+    aspect: float
+
+
+def look_at(frame: Frame, quad: Quad) -> Look:
+    """The look of the plate that `quad` shows."""
+    inner = upright(frame, part(quad, 0.05, 0.1, 0.95, 0.9), _SAMPLE)
+    return Look(np.asarray(np.median(inner.reshape(-1, 3), axis=0), np.uint8), aspect_of(quad))
+
+
 def identify(
-    lattices: Sequence[Lattice], colour: NDArray[np.uint8], formats: Sequence[PlateFormat], fallback: PlateFormat
+    lattices: Sequence[Lattice],
+    look: Look,
+    formats: Sequence[PlateFormat],
+    fallback: PlateFormat,
 ) -> Identity | None:
     """The best-fitting format and its text; `fallback` where no listed format fits; None where nothing does.
 
     Args:
         lattices: alternative readings of the plate.
-        colour: uint8 (3,) RGB, the plate's median: it tells formats apart that share their patterns.
+        look: tells formats apart that share their patterns.
         formats: the policy's, preferred in order where they fit equally well.
         fallback: tried when none of them fits.
     """
     fitting = [
-        (gap + _COLOUR_WEIGHT * _chroma_distance(colour, form.background), order, identity)
+        (gap + _unlikeness(look, form), order, identity)
         for order, form in enumerate(formats)
         for gap, identity in [_best_of(lattices, form)]
         if identity is not None and gap <= _LARGEST_GAP
@@ -46,13 +65,7 @@ def identify(
     if fitting:
         return min(fitting, key=lambda one: one[:2])[2]
     gap, identity = _best_of(lattices, fallback)
-    return identity if gap + _COLOUR_WEIGHT * _chroma_distance(colour, fallback.background) <= _LARGEST_GAP else None
-
-
-def median_colour(frame: Frame, quad: Quad) -> NDArray[np.uint8]:
-    """The plate's own median colour, uint8 (3,): mostly its background."""
-    inner = upright(frame, part(quad, 0.05, 0.1, 0.95, 0.9), _SAMPLE)
-    return np.asarray(np.median(inner.reshape(-1, 3), axis=0), np.uint8)
+    return identity if gap + _unlikeness(look, fallback) <= _LARGEST_GAP else None
 
 
 def _best_of(lattices: Sequence[Lattice], form: PlateFormat) -> tuple[float, Identity | None]:
@@ -65,6 +78,11 @@ def _best_of(lattices: Sequence[Lattice], form: PlateFormat) -> tuple[float, Ide
                 text = form.settle(fit.text)
                 smallest, found = fit.gap, Identity(form, form.narrow(pattern, text), text)
     return smallest, found
+
+
+def _unlikeness(look: Look, form: PlateFormat) -> float:
+    shape = abs(math.log(form.layout(look.aspect).aspect / look.aspect))
+    return _COLOUR_WEIGHT * _chroma_distance(look.colour, form.background) + _SHAPE_WEIGHT * shape
 
 
 def _chroma_distance(colour: NDArray[np.uint8], background: str) -> float:

@@ -14,7 +14,7 @@ from deid_udf.plates import code
 from deid_udf.plates.appearance import matched_to
 from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import Pattern, PlateFormat, load_format
-from deid_udf.plates.identify import Identity, identify, median_colour
+from deid_udf.plates.identify import Identity, identify, look_at
 from deid_udf.plates.memo import Draw, Memo
 from deid_udf.plates.quad import Quad, aspect_of, quad_of, stretched_to, upright
 from deid_udf.plates.read import open_reader, read_plates
@@ -103,7 +103,7 @@ class PlateProtector:
         places = [(targets[i].frame, quads[i]) for i in wanted]
         read: list[tuple[int, Identity]] = []
         for i, (frame, quad), lattices in zip(wanted, places, read_plates(frames, places, self._reader), strict=True):
-            identity = identify(lattices, median_colour(frames[frame], quad), self._formats, self._fallback)
+            identity = identify(lattices, look_at(frames[frame], quad), self._formats, self._fallback)
             if identity is None:
                 contents[i] = self._prior(targets[i], Cause.UNREADABLE)
             else:

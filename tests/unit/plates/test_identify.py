@@ -1,11 +1,13 @@
 import numpy as np
 
 from deid_udf.plates.formats import load_format
-from deid_udf.plates.identify import identify
+from deid_udf.plates.identify import Look, identify
 from deid_udf.plates.lattice import ALL
 
 BLUE, YELLOW, GENERIC = (load_format(name) for name in ("cn-blue", "cn-yellow", "generic"))
-BLUISH, YELLOWISH, WHITE = np.array([(40, 80, 170), (220, 170, 60), (225, 226, 228)], np.uint8)
+BLUISH, YELLOWISH, WHITE = (
+    Look(np.array(colour, np.uint8), 3.14) for colour in ((40, 80, 170), (220, 170, 60), (225, 226, 228))
+)
 
 
 def lattice(text):
@@ -17,8 +19,8 @@ def lattice(text):
 
 
 def test_the_colour_tells_equal_patterns_apart():
-    for colour, form in ((BLUISH, BLUE), (YELLOWISH, YELLOW)):
-        found = identify([lattice("京A132B3")], colour, [BLUE, YELLOW], GENERIC)
+    for look, form in ((BLUISH, BLUE), (YELLOWISH, YELLOW)):
+        found = identify([lattice("京A132B3")], look, [BLUE, YELLOW], GENERIC)
         assert found is not None
         assert (found.form, found.text) == (form, "京A132B3")
 
@@ -40,3 +42,11 @@ def test_nothing_legible_is_none():
     assert identify([lattice("")], WHITE, [BLUE], GENERIC) is None
     assert identify([lattice("A1")], WHITE, [BLUE], GENERIC) is None
     assert identify([], WHITE, [BLUE], GENERIC) is None
+
+
+def test_the_shape_tells_equal_patterns_apart():
+    wide, short = load_format("eu"), load_format("br-mercosur")
+    for aspect, form in ((4.7, wide), (3.1, short)):
+        found = identify([lattice("ABC1D23")], Look(WHITE.colour, aspect), [wide, short], GENERIC)
+        assert found is not None
+        assert found.form is form
