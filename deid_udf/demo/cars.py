@@ -98,6 +98,8 @@ class Car:
     def _window(self) -> Surface:
         pane = np.linspace(1.9, 0.8, 80, dtype=np.float32)[:, None, None] * rgb(_GLASS)
         pane = np.repeat(pane, 200, 1)
+        for seat in (52, 148):
+            cv2.ellipse(pane, (seat, 80), (20, 42), 0, 180, 360, (22, 24, 27), -1, cv2.LINE_AA)
         pane[:, :9] = pane[:, -9:] = pane[:5] = self._tone(0.9)
         return pane
 

@@ -86,7 +86,7 @@ def write(pictures: Iterator[Picture], folder: Path) -> int:
 def _sequence(number: int) -> Iterator[NDArray[np.uint8]]:
     rng = np.random.default_rng([2026, number])
     camera = Camera()
-    empty = street(camera, number)
+    empty = street(camera, number + 1)
     cars, people = _cars(rng), _people(rng)
     light = rgb((1.0, 0.99, 0.97)) * np.float32(rng.uniform(0.84, 1.04))
     for frame in range(FRAMES):

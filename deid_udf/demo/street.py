@@ -15,7 +15,7 @@ _SKIES = (((96, 142, 200), (206, 218, 226)), ((150, 160, 172), (206, 206, 202)),
 
 def street(camera: Camera, seed: int) -> Canvas:
     """The empty street of one seed."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([1, seed])
     canvas = camera.blank()
     zenith, haze = _SKIES[seed % len(_SKIES)]
     bottom = round(camera.horizon) + 4

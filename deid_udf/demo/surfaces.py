@@ -111,10 +111,12 @@ def _shop(rng: np.random.Generator, front: Surface, top: int, columns: int) -> N
     margin, base = round(0.5 * SCALE), front.shape[0] - round(0.4 * SCALE)
     awning = rgb(_AWNINGS[rng.integers(len(_AWNINGS))])
     front[top + round(0.9 * SCALE) : base, margin : columns - margin] = (46, 54, 60)
-    shelves = clouds(rng, base - top - round(1.0 * SCALE), columns - 2 * margin - 12, 8)[..., None]
-    lit = rgb((150, 132, 96)) * rng.uniform(0.5, 1.1)
-    front[top + round(1.0 * SCALE) : base, margin + 6 : columns - margin - 6] = np.clip(lit + 22 * shelves, 15, 235)
-    for bar in np.linspace(margin, columns - margin, max(columns // (2 * SCALE), 2)).astype(int):
+    lit = rgb((120, 112, 96)) * np.float32(rng.uniform(0.5, 0.9))
+    glass = front[top + round(1.0 * SCALE) : base, margin + 6 : columns - margin - 6]
+    glass[:] = lit * np.linspace(1.1, 0.6, len(glass), dtype=np.float32)[:, None, None]
+    for shelf in range(SCALE // 3, len(glass), SCALE // 2):
+        glass[shelf : shelf + 3] *= 0.6
+    for bar in np.linspace(margin, columns - margin, max(columns // SCALE, 3)).astype(int):
         front[top + round(0.9 * SCALE) : base, bar - 4 : bar + 4] = (46, 54, 60)
     door = rng.integers(margin, max(columns - margin - SCALE, margin + 1))
     front[top + round(1.0 * SCALE) :, door : door + SCALE] = awning * 0.55
