@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 
 from deid_udf.lake.session import Lake
 from deid_udf.lake.tables import RELEASED
@@ -111,10 +112,10 @@ def change_branches(lake: Lake, change: Callable[[Any], Any], done: Callable[[Hi
         done: whether a state has the change; it may raise where the change has become impossible.
     """
     for attempt in range(_TRIES):
-        failure: Py4JJavaError | None = None
+        failure: Exception | None = None
         try:
             change(iceberg_table(lake).manageSnapshots()).commit()
-        except Py4JJavaError as error:
+        except (Py4JJavaError, PySparkException) as error:  # PySpark translates some of Java's
             failure = error
         if done(read_history(lake)):
             return

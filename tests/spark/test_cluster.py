@@ -35,7 +35,7 @@ def gpus(tmp_path) -> Path:
 
 
 @pytest.mark.timeout(900)
-def test_failed_attempts_speculation_and_two_gpus(tmp_path, models_cache, spark_home, gpus):
+def test_failed_attempts_and_two_gpus(tmp_path, models_cache, spark_home, gpus):
     """One row an image, one spend; each executor has a GPU of its own."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY.canonical())
@@ -56,10 +56,6 @@ def test_failed_attempts_speculation_and_two_gpus(tmp_path, models_cache, spark_
             "spark.executor.resource.gpu.amount": "1",
             "spark.task.resource.gpu.amount": "1",
             "spark.speculation": "true",
-            "spark.speculation.interval": "200ms",
-            "spark.speculation.quantile": "0.25",
-            "spark.speculation.multiplier": "1.1",
-            "spark.speculation.minTaskRuntime": "2s",
             "spark.sql.files.maxPartitionBytes": "16k",
             "spark.sql.files.openCostInBytes": "0",
             "spark.sql.execution.arrow.maxRecordsPerBatch": "2",

@@ -1,7 +1,5 @@
-"""The nightly job on a bad day, for spark-submit: every task fails on its first attempt, after its first batch; the
-first task hangs instead, so that speculation starts a second beside it."""
+"""The nightly job on a bad day, for spark-submit: every task fails on its first attempt, after its first batch."""
 
-import time
 from collections.abc import Iterator
 
 import pandas as pd
@@ -24,8 +22,6 @@ def flaky(policy, noise, done=None):
         for out in run_batches(text, noise, given, done):
             yield out
             if context.attemptNumber() == 0:
-                if context.partitionId() == 0:
-                    time.sleep(600)
                 raise RuntimeError("a first attempt fails")
 
     return pandas_udf(batches, spark_schema(OUTPUT)).asNondeterministic()  # type: ignore[call-overload]
