@@ -53,7 +53,7 @@ def appearance(patch: Frame, outside: NDArray[np.bool_], scale: float = 1.0) -> 
     inner = cv2.erode(outside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
     return Appearance(
         gain=_gain(patch[outside]),
-        haze=float(np.clip(np.percentile(grey[outside], 1) * 0.8, 0, 60)),
+        haze=float(np.clip(np.percentile(grey[outside], 1) * 0.8, 0, 30)),
         slope=_slope(grey, outside) / np.float32(scale),
         blur=_blur(grey, inner) * scale,
         noise=_noise(grey, inner),
@@ -64,7 +64,7 @@ def _gain(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Exposure from the bright end of the surroundings; cast from their mean, kept small since paint has colour."""
     bright = np.percentile(pixels.astype(np.float32) @ _GREY, 95)
     mean = pixels.astype(np.float32).mean(0) + 8
-    cast = np.clip((mean / mean.mean()) ** 0.25, 0.94, 1.06)
+    cast = np.clip((mean / mean.mean()) ** 0.25, 0.98, 1.02)
     return np.asarray(np.clip(bright / _WHITE, _DARKEST, 1.0) * cast, np.float32)
 
 

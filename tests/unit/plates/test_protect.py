@@ -185,3 +185,16 @@ def test_light_is_taken_from_the_plate_only_when_it_is_public(draw, models_cache
     )
     assert public.content.mean() < private.content.mean() - 10
     assert public.public == ("illumination",)
+
+
+def test_other_private_regions_beside_a_plate_have_no_influence(draw):
+    s = draw("京A132B3")
+    x0, _, x1, y1 = s.region.box
+    face = (x0, y1 + 1, x1, y1 + 40)
+    other = s.frame.copy()
+    other[int(face[1]) : int(face[3]), int(x0) : int(x1) + 1] = 255
+    beside = Target(0, s.region, (b"content",), None, spend=False, neighbours=(face,))
+    made = [protector().replace([frame], [beside])[0] for frame in (s.frame, other)]
+    np.testing.assert_array_equal(made[0].content, made[1].content)
+    alone = protector().replace([other], [target(s, spend=False)])[0]
+    assert (alone.content != made[1].content).any(), "without being named, a neighbour does show"
