@@ -18,6 +18,9 @@ from deid_udf.errors import ExitCode
 #: Exit codes that another try cannot change.
 FINAL = frozenset({ExitCode.USAGE, ExitCode.GATE_REFUSED, ExitCode.AUDIT_VIOLATION})
 
+#: Options of the audit, and the files that they make.
+REPORT = {"html": "report.html", "json": "report.json", "prometheus": "report.prom"}
+
 # The provider tells the exit code in its message alone; on Kubernetes the driver's follows spark-submit's.
 _CODE = re.compile(r"(?:Error code|Kubernetes spark exit code) is: (\d+)")
 _REASON = re.compile(r"^(?:error|violation): .*", re.MULTILINE | re.DOTALL)
@@ -63,20 +66,23 @@ class AuditOperator(JobOperator):
 
     def execute(self, context: Context) -> None:
         """Audit, publish, and only then fail if the audit did."""
+        given = self.application_args
         with tempfile.TemporaryDirectory(prefix="deid-audit-") as folder:
             written = Path(folder)
-            self.application_args += [
-                *("--json", str(written / "report.json")),
-                *("--html", str(written / "report.html")),
-            ]
+            files = [f"--{kind}={written / name}" for kind, name in REPORT.items()]
+            self.application_args = [*given, *files]
             try:
                 super().execute(context)
             finally:
-                for file in sorted(written.iterdir()):
-                    target = storage(self.reports) / file.name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(file.read_bytes())
-                    self.log.info("Published %s", target)
+                self.application_args = given
+                self._publish(written)
+
+    def _publish(self, folder: Path) -> None:
+        for file in sorted(folder.iterdir()):
+            target = storage(self.reports) / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+            self.log.info("Published %s", target)
 
 
 def storage(location: str) -> ObjectStoragePath:

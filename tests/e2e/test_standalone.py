@@ -1,0 +1,127 @@
+"""A standalone cluster of real processes, `spark://` on loopback, that loses a worker while the main job runs."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from tests.support.lakes import branches, check, data_files, published_files, rows
+from tests.support.processes import ROOT, a_moment, start, wait_until
+from tests.support.records import faces_policy, streets, write_records
+from tests.support.reference import released
+
+SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
+#: A daemon says in its log what a test waits for; the installed configuration keeps to warnings.
+TALKATIVE = "-Dlog4j2.configurationFile=classpath:org/apache/spark/log4j2-defaults.properties"
+POLICY = faces_policy()
+IMAGES = streets(16)
+
+
+@dataclass
+class Daemon:
+    """A master or a worker; it leads a process group, and a worker's executors belong to it."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    def told(self, pattern: str) -> str:
+        """Wait until the pattern stands in the log; its first group."""
+        log = self.folder / "log"
+        wait_until(lambda: re.search(pattern, log.read_text()) is not None, 200)
+        found = re.search(pattern, log.read_text())
+        assert found is not None
+        return found[1]
+
+    def opened(self) -> bool:
+        """Whether a Python worker of an executor here has its models open, and so is in the middle of a task."""
+        return any("pipeline_opened" in log.read_text() for log in self.folder.glob("app-*/*/stderr"))
+
+    def kill(self) -> None:
+        """SIGKILL to the daemon and its executors, as when a machine goes; Python workers end with their executor."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(30)
+
+
+@contextmanager
+def daemon(folder: Path, kind: str, *options: str) -> Iterator[Daemon]:
+    folder.mkdir()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [SPARK_CLASS, f"org.apache.spark.deploy.{kind}", *options, "--host", "127.0.0.1", "--webui-port", "0"],
+            env=os.environ
+            | {"SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": TALKATIVE, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = Daemon(process, folder)
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture
+def cluster(tmp_path) -> Iterator[tuple[str, list[Daemon]]]:
+    """A master's URL and two workers of one core each."""
+    with ExitStack() as stack:
+        master = stack.enter_context(daemon(tmp_path / "master", "master.Master", "--port", "0"))
+        url = master.told(r"Starting Spark master at (spark://\S+)")
+        size = ("--cores", "1", "--memory", "1g")
+        workers = []
+        for name in ("one", "two"):
+            options = (*size, "--work-dir", str(tmp_path / name), url)
+            workers.append(stack.enter_context(daemon(tmp_path / name, "worker.Worker", *options)))
+        for worker in workers:
+            worker.told("(Successfully registered) with master")
+        yield url, workers
+
+
+def configuration() -> dict[str, str]:
+    lines = (ROOT / "conf/spark/standalone.conf").read_text().splitlines()
+    return dict(line.split(maxsplit=1) for line in lines if line.startswith("spark."))
+
+
+@pytest.mark.timeout(900)
+def test_a_worker_killed_half_way_changes_nothing(tmp_path, models_cache, cluster):
+    url, workers = cluster
+    (tmp_path / "policy.yaml").write_text(POLICY.canonical())
+    job = start(
+        tmp_path / "logs",
+        "deidentify",
+        f"--records={write_records(tmp_path / 'records', IMAGES)}",
+        f"--lake={(tmp_path / 'lake').as_uri()}",
+        f"--policy={tmp_path / 'policy.yaml'}",
+        "--run-id=night",
+        conf=configuration()
+        | {
+            "spark.master": url,
+            "spark.executor.cores": "1",
+            "spark.executor.memory": "900m",
+            "spark.sql.files.maxPartitionBytes": "16k",
+            "spark.sql.files.openCostInBytes": "0",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": "2",
+        },
+    )
+    wait_until(lambda: any(w.opened() for w in workers) or job.process.poll() is not None, 500)
+    lost = next(w for w in workers if w.opened())
+    a_moment(random.SystemRandom(), 0.3)
+    assert not job.reached('"done": "written"')
+    lost.kill()
+    assert job.end() == 0, job.text()[-4000:]
+    assert re.search(r"Lost (executor|task)|ExecutorLostFailure", job.text())
+    published = rows(tmp_path / "lake")
+    check(published, POLICY)
+    assert {r["image_id"]: (r["output_sha256"], r["epsilon_total"]) for r in published} == released(IMAGES, POLICY)
+    assert branches(tmp_path / "lake") == {"main"}
+    assert data_files(tmp_path / "lake") == published_files(tmp_path / "lake")
