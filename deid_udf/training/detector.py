@@ -59,7 +59,8 @@ def plate_sets(data: Path) -> PlateSets:
 def scenes(config: DetectorConfig, data: Path) -> Scenes:
     """Scenes of the training halves, of synthetic people, and of what is pasted into them."""
     pictures = {name: training for name, (training, _) in plate_sets(data).items()}
-    pictures["people"] = synthetic_people(models.path("openpeople"), FaceOutliner())
+    if "people" in config.weights:
+        pictures["people"] = synthetic_people(models.path("openpeople"), FaceOutliner())
     sources = [Source(pictures[name], weight) for name, weight in config.weights.items()]
     faces = sorted((data / "faces128" / "images").iterdir())
     return Scenes(sources, faces, config.scenes, config.seed, config.steps * config.batch)

@@ -33,7 +33,7 @@ def _config(**changes):
         "average_images": 100,
         "evaluate_every": 2,
     }
-    return GeneratorConfig(**(values | changes))
+    return GeneratorConfig.model_validate(values | changes)
 
 
 def test_a_run_resumes_and_exports(models_cache, faces, tmp_path):
