@@ -57,8 +57,9 @@ def policies_of(runs: Iterable[Row]) -> tuple[dict[str, Policy], list[Violation]
         except PolicyError as error:
             broken.append(Violation("policy", f"run {run['run_id']}", str(error).splitlines()[0]))
             continue
-        policies[run["policy_hash"]] = policy
-        if policy.hash != run["policy_hash"]:
+        if policy.hash == run["policy_hash"]:
+            policies[policy.hash] = policy
+        else:
             evidence = f"its text has hash {policy.hash}, the run says {run['policy_hash']}"
             broken.append(Violation("policy", f"run {run['run_id']}", evidence))
     return policies, broken
