@@ -235,3 +235,25 @@ def test_exit_codes_decide_about_retries(tmp_path, alerts):
     assert done.returncode != 0
     failed = set(re.findall(r"job\.py exited (\d+): error: (\w+), try (\d)", done.stdout))
     assert failed == {("5", "conflict", "1"), ("5", "conflict", "2"), ("137", "killed", "1"), ("2", "usage", "1")}
+
+
+ON_S3 = """\
+import sys
+from deid_airflow.job import storage
+
+day = storage(sys.argv[1])
+before = (day / "_SUCCESS").exists()
+(day / "_SUCCESS").write_bytes(b"")
+print(before, (day / "_SUCCESS").exists())
+"""
+
+
+def test_records_and_reports_may_be_on_s3(s3_server):
+    """Airflow sees what Spark calls s3a, with the credentials of the environment."""
+    done = subprocess.run(
+        [AIRFLOW.with_name("python"), "-c", ON_S3, f"s3a://{s3_server.bucket}/records/{FIRST}"],
+        env=os.environ | s3_server.env() | {"PYTHONPATH": str(DAGS)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-1:] == ["False True"], done.stderr[-3000:]
