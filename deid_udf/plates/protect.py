@@ -26,7 +26,7 @@ from deid_udf.protect import Replacement, Target
 from deid_udf.schema import Cause, Outcome
 
 _PRIOR = Prior("plate")
-_PLATE_SHARE = 0.4  # of the margin that a region grew by: detectors set corners a little inside the plate
+_PLATE_SHARE = 0.25  # of the margin that a region grew by: a found quadrilateral is a little off either way
 
 
 @dataclass(frozen=True, slots=True)

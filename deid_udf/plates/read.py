@@ -19,6 +19,7 @@ from deid_udf.plates.quad import Quad, aspect_of, is_box, part, upright
 
 HEIGHT = 48  # pixels of a line as recognisers take it
 _STRETCH = 1.25  # crops are read wider than they are: condensed plate symbols come nearer to print
+_BATCH = 16  # crops of one run, which takes some 10 MB for each
 _WIDTHS = (192, 256, 320)
 _RIM = 0.06  # around found corners, as a share of the sides: detectors set them a little inside
 _TWO_LINES = 2.4  # aspect below which a plate is cut into two lines as well
@@ -49,9 +50,13 @@ class PpOcr:
     def read(self, crops: NDArray[np.uint8]) -> list[Lattice]:
         """See `Reader`; input of the network is float32 BGR in [-1, 1], NCHW."""
         opened = models.opened(self.name, self._device, _open_ppocr)
-        tensor = crops[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
-        (probabilities,) = opened.session.run(None, {"x": tensor})
-        return list(gather(probabilities, opened.into))
+        lattices: list[Lattice] = []
+        for start in range(0, len(crops), _BATCH):
+            some = crops[start : start + _BATCH]
+            tensor = some[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+            (probabilities,) = opened.session.run(None, {"x": tensor})
+            lattices.extend(gather(probabilities, opened.into))
+        return lattices
 
 
 @dataclass(frozen=True, slots=True)
