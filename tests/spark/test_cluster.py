@@ -36,7 +36,7 @@ def gpus(tmp_path) -> Path:
 
 @pytest.mark.timeout(900)
 def test_failed_attempts_and_two_gpus(tmp_path, models_cache, spark_home, gpus):
-    """One row an image, one spend; each executor has a GPU of its own."""
+    """One row an image, one spend, the bytes of a clean run; each executor has a GPU of its own."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY.canonical())
     images = streets(16)
@@ -48,7 +48,7 @@ def test_failed_attempts_and_two_gpus(tmp_path, models_cache, spark_home, gpus):
         f"--policy={policy}",
         "--run-id=night",
         conf={
-            "spark.master": "local-cluster[2,1,1024]",
+            "spark.master": "local-cluster[1,2,2048]",  # one worker with two GPUs, an executor a core
             "spark.executor.memory": "900m",
             "spark.executor.cores": "1",
             "spark.worker.resource.gpu.amount": "2",
