@@ -12,7 +12,7 @@ from deid_udf.policy import Detection
 
 
 def _mask_rcnn_lite(device: str, floor: float) -> Detector:
-    from deid_udf.detect import mask_rcnn  # needs torchvision, which only those who name this detector install
+    from deid_udf.detect import mask_rcnn  # torch and torchvision load for those who name it
 
     return mask_rcnn.mask_rcnn_lite(device, floor)
 
