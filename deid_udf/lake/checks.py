@@ -5,11 +5,13 @@ policies' caps at every release in history, against what `runs` and `quarantine`
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
@@ -28,6 +30,7 @@ from deid_udf.privacy import UnknownEvent, mechanism_from_event
 from deid_udf.schema import Status
 
 MOST = 100  # rows that one check names
+_REQUESTS = 16  # at once, to the store
 _KEY = ["image_id", "content_sha256", "policy_hash"]
 _WIDE = "decimal(37,18)"  # two of these add up to DECIMAL(38, 18) exactly; two DECIMAL(38, 18) are rounded
 
@@ -68,12 +71,14 @@ def policies_of(runs: Iterable[Row]) -> tuple[dict[str, Policy], list[Violation]
 def check_files(lake: Lake, snapshot_id: int) -> list[Violation]:
     """The data files are there, and as long as when they were committed."""
     files = lake.spark.read.option("versionAsOf", snapshot_id).table(f"{lake.table(RELEASED)}.files")
-    sizes = _sizes(lake, f"{iceberg_table(lake).location()}/data")
+    rows = files.select("file_path", "file_size_in_bytes").collect()
+    store = iceberg_table(lake).io()
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        sizes = list(pool.map(lambda row: _size(store, row["file_path"]), rows))
     found = []
-    for row in files.select("file_path", "file_size_in_bytes").collect():
-        size = sizes.get(row["file_path"])
+    for row, size in zip(rows, sizes, strict=True):
         if size != row["file_size_in_bytes"]:
-            told = "it is gone" if size is None else f"it has {size} bytes"
+            told = "it is gone, or out of reach" if size is None else f"it has {size} bytes"
             evidence = f"{told}, {row['file_size_in_bytes']} were committed; no row can be trusted, none was read"
             found.append(Violation("file", row["file_path"], evidence))
     return found[:MOST]
@@ -306,17 +311,12 @@ def _changed(lake: Lake, parent: Snapshot, snapshot: Snapshot) -> list[Violation
     return found
 
 
-def _sizes(lake: Lake, folder: str) -> dict[str, int]:
-    """Path → bytes of every file below a folder of the lake."""
-    jvm: Any = lake.spark._jvm
-    path = jvm.org.apache.hadoop.fs.Path(folder)
-    system = path.getFileSystem(lake.spark._jsparkSession.sessionState().newHadoopConf())
-    files = system.listFiles(path, True) if system.exists(path) else None
-    sizes: dict[str, int] = {}
-    while files is not None and files.hasNext():
-        file = files.next()
-        sizes[file.getPath().toString()] = file.getLen()
-    return sizes
+def _size(store: Any, path: str) -> int | None:
+    try:
+        size: int = store.newInputFile(path).getLength()
+    except Py4JJavaError:
+        return None
+    return size
 
 
 def _subject() -> Column:
