@@ -42,6 +42,7 @@ ANCHOR_RATIOS = (0.25, 0.5, 1.2)  # height / width: one-line plates, two-line pl
 
 
 _GREY = (127, 127, 127)  # padding, zero once normalised
+_PIXELS = 2_000_000  # of one forward pass: inside, a pixel takes about 50 bytes in bfloat16 several times over
 
 
 class Pyramid(nn.Module):
@@ -111,10 +112,13 @@ class MaskRcnn:
         """See `Detector`; frames are seen at their own size."""
         found: list[list[Region]] = [[] for _ in frames]
         for members, batch in batches(frames, fill=_GREY):
-            pixels = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() / 255
-            outputs = self._forward(pixels, [frames[i].shape[:2] for i in members])
-            for i, output in zip(members, outputs, strict=True):
-                found[i] = self._regions(output)
+            at_once = max(1, _PIXELS // (batch.shape[1] * batch.shape[2]))
+            for start in range(0, len(members), at_once):
+                some = members[start : start + at_once]
+                pixels = torch.from_numpy(batch[start : start + at_once]).to(self._device)
+                outputs = self._forward(pixels.permute(0, 3, 1, 2).float() / 255, [frames[i].shape[:2] for i in some])
+                for i, output in zip(some, outputs, strict=True):
+                    found[i] = self._regions(output)
         return found
 
     def _forward(self, pixels: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[dict[str, Tensor]]:
