@@ -14,7 +14,7 @@ import pyspark
 import pytest
 
 from tests.support.lakes import branches, check, data_files, published_files, rows
-from tests.support.processes import ROOT, a_moment, start, wait_until
+from tests.support.processes import KEY, ROOT, a_moment, start, wait_until
 from tests.support.records import faces_policy, streets, write_records
 from tests.support.reference import released
 
@@ -57,8 +57,10 @@ def daemon(folder: Path, kind: str, *options: str) -> Iterator[Daemon]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [SPARK_CLASS, f"org.apache.spark.deploy.{kind}", *options, "--host", "127.0.0.1", "--webui-port", "0"],
+            # Executors have their worker's environment, not the driver's.
             env=os.environ
-            | {"SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": TALKATIVE, "PYTHONPATH": str(ROOT)},
+            | {"SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": TALKATIVE}
+            | {"DEID_NOISE_KEY": KEY, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -114,6 +116,7 @@ def test_a_worker_killed_half_way_changes_nothing(tmp_path, models_cache, cluste
         },
     )
     wait_until(lambda: any(w.opened() for w in workers) or job.process.poll() is not None, 500)
+    assert job.process.poll() is None, job.text()[-4000:]
     lost = next(w for w in workers if w.opened())
     a_moment(random.SystemRandom(), 0.3)
     assert not job.reached('"done": "written"')
