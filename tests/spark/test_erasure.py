@@ -3,10 +3,8 @@
 import re
 from pathlib import Path
 
-from deid_udf.lake.run import deidentify
-from deid_udf.lake.session import open_lake, read_records
 from tests.support.lakes import rows
-from tests.support.records import faces_policy, record, street, write_records
+from tests.support.records import faces_policy, record, street
 
 DOCUMENTED = "cam-1/2026-11-24/0001.jpg"
 
@@ -17,13 +15,9 @@ def _statements() -> list[str]:
     return [statement for statement in block.split(";") if statement.strip()]
 
 
-def test_after_an_erasure_no_file_of_the_lake_holds_the_image(spark, tmp_path, models_cache):
-    erased, kept = record(DOCUMENTED, street(0)), record("kept", street(1))
-    copied = record("copy", street(0))
+def test_after_an_erasure_no_file_of_the_lake_holds_the_image(lake, run, tmp_path):
     folder = tmp_path / "lake"
-    lake = open_lake(spark, folder.as_uri())
-    records = read_records(spark, write_records(tmp_path / "records", [erased, kept, copied]))
-    deidentify(lake, records, faces_policy(), "night")
+    run([record(DOCUMENTED, street(0)), record("kept", street(1)), record("copy", street(0))], faces_policy(), "night")
     (picture,) = [row["protected"] for row in rows(folder) if row["image_id"] == DOCUMENTED]
 
     def holding() -> list[Path]:
