@@ -1,3 +1,4 @@
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -29,7 +30,7 @@ def protect(choice, **options):
     [
         (policy.Blur(name="blur"), None),
         (policy.Mosaic(name="mosaic"), None),
-        (policy.DpPix(name="dp_pix", epsilon="0.5"), Fraction(1, 2)),
+        (policy.DpPix(name="dp_pix", epsilon=Decimal("0.5")), Fraction(1, 2)),
         (policy.Fill(name="fill"), Fraction(0)),
     ],
 )
@@ -56,12 +57,12 @@ def test_mosaic_has_the_cells_that_the_policy_asks_for():
 
 
 def test_dp_pix_draws_new_noise_each_time():
-    choice = policy.DpPix(name="dp_pix", epsilon="0.5", m=16)
+    choice = policy.DpPix(name="dp_pix", epsilon=Decimal("0.5"), m=16)
     assert not np.array_equal(protect(choice)[1].content, protect(choice)[1].content)
 
 
 def test_over_the_allowance_the_box_is_filled():
-    _, replacement = protect(policy.DpPix(name="dp_pix", epsilon="0.5"), spend=False)
+    _, replacement = protect(policy.DpPix(name="dp_pix", epsilon=Decimal("0.5")), spend=False)
     assert (replacement.outcome, replacement.cause) == (Outcome.FILLED, Cause.OVER_ALLOWANCE)
     assert replacement.mechanism.worst_case == 0
 

@@ -111,7 +111,7 @@ def test_the_shipped_weights_find_a_plate_and_a_face(models_cache):
     """A plate and a synthetic person's portrait, neither of which it was trained on in this form, on a grey street."""
     with zipfile.ZipFile(models.path("openpeople")) as package:
         data = package.read("openpeople/data/curated/P001/assets/studio_portrait.jpg")
-    portrait = cv2.resize(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB), (160, 160))
+    portrait = cv2.resize(np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)), (160, 160))
     street = np.full((360, 640, 3), 110, np.uint8)
     street[60:220, 400:560] = portrait
     plate = cv2.resize(draw_plate(np.random.default_rng(0)), (120, 28), interpolation=cv2.INTER_AREA)
@@ -122,6 +122,7 @@ def test_the_shipped_weights_find_a_plate_and_a_face(models_cache):
     assert best["plate"].box == pytest.approx((110, 276, 230, 304), abs=8)
     x0, y0, x1, y1 = best["face"].box
     assert 400 < x0 < x1 < 560 and 60 < y0 < y1 < 220
+    assert best["face"].mask is not None
     assert best["face"].mask.mean() > 0.5
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deid_udf.detect.mask_rcnn import load_lite
-from deid_udf.training.detector import DetectorConfig, DetectorTraining, plate_sets, pretrained, rate
+from deid_udf.training.detector import DetectorConfig, DetectorTraining, PlateSets, plate_sets, pretrained, rate
 from deid_udf.training.plate_art import draw_plate
 from deid_udf.training.scenes import SceneConfig
 
@@ -60,7 +60,7 @@ def test_a_run_resumes_measures_and_exports(models_cache, data, tmp_path):
     assert set(logged[-1]) == {"step", "plates_ro_recall", "plates_ro_false", "plates_cn_recall", "plates_cn_false"}
     second = DetectorTraining(_config(steps=3), data, "cpu")
     assert second.run(run) == 3
-    few = {name: ([], validation[:1]) for name, (_, validation) in plate_sets(data).items()}
+    few: PlateSets = {name: ([], validation[:1]) for name, (_, validation) in plate_sets(data).items()}
     curves = second.curves(few)
     assert set(curves) == {"plates_ro", "plates_ro with clp", "plates_cn", "plates_cn with clp"}
     assert all(row["false"] >= 0 and 0 <= row["recall"] <= 1 for rows in curves.values() for row in rows)
