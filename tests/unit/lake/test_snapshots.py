@@ -21,11 +21,12 @@ def attempt(branch: str = "b", base: int = 1) -> Attempt:
 
 
 def test_branch_names_carry_run_and_moment():
-    name = branch_name("night_1-a", NOW - timedelta(hours=1))
+    started = datetime.now(UTC) - timedelta(hours=1)
+    name = branch_name("night_1-a", started)
     assert is_run_branch(name)
     assert run_of(name) == "night_1-a"
     assert timedelta(minutes=59) < branch_age(name) < timedelta(minutes=61)
-    assert name != branch_name("night_1-a", NOW - timedelta(hours=1))
+    assert name != branch_name("night_1-a", started)
     assert not is_run_branch("main")
 
 
