@@ -31,6 +31,9 @@ from deid_udf.schema import Cause, Status
 
 _PIXELS_AT_ONCE = 48_000_000  # decoded pixels held by one pass: 50 frames of 1280×720, or one of 48 megapixels
 
+# What an outline's bounding box must share of its region: a plate fills its box, a face is a hull inside it.
+_COVERED: dict[Kind, float] = {"face": 0.25, "plate": 0.8}
+
 Result = dict[str, Any]  # the columns of schema.RESULT
 
 
@@ -273,7 +276,7 @@ def _replace_safely(protector: Protector, frames: Sequence[Frame], targets: Sequ
         return [solid_fill(targets[0].region, Cause.FAILED)]
 
 
-def _covers(replacement: Replacement, target: Target, frame: Frame, *, share: float = 0.25) -> bool:
+def _covers(replacement: Replacement, target: Target, frame: Frame) -> bool:
     """Whether an outline lies over its region at all: a degenerate transform must not leave the original standing."""
     x0, y0, x1, y1 = target.region.box
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, frame.shape[1]), min(y1, frame.shape[0])
@@ -283,7 +286,7 @@ def _covers(replacement: Replacement, target: Target, frame: Frame, *, share: fl
         return False
     low = np.maximum(replacement.outline.min(0), (x0, y0))
     high = np.minimum(replacement.outline.max(0), (x1, y1))
-    return bool(np.prod(np.maximum(high - low, 0)) >= share * (x1 - x0) * (y1 - y0))
+    return bool(np.prod(np.maximum(high - low, 0)) >= _COVERED[target.region.kind] * (x1 - x0) * (y1 - y0))
 
 
 def _quarantine_row(error: Quarantined) -> Result:
