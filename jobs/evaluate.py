@@ -11,7 +11,7 @@ from pathlib import Path
 from deid_udf.cli import run, summarise
 from deid_udf.evaluate import summary
 from deid_udf.evaluate.datasets import read_samples
-from deid_udf.evaluate.experiments import KINDS
+from deid_udf.evaluate.experiments import KINDS, check
 from deid_udf.evaluate.paper import TABLE_1, TABLE_2
 from deid_udf.evaluate.show import print_tables
 from deid_udf.lake.evaluate import measure
@@ -48,6 +48,7 @@ def main() -> int:
     begun = time.perf_counter()
     policy = load_policy(options.policy)
     samples = read_samples(options.data, options.limit)
+    check(options.what, policy)
     rows = options.json.with_suffix(f".{options.what}.{policy.hash[:8]}.rows")
     with open_session("evaluate", str(options.data)) as spark:
         measured = measure(spark, samples, options.what, policy, options.dhash_side, str(rows.absolute()))

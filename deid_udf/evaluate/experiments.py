@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from deid_udf import models
 from deid_udf.detect.region import Frame
 from deid_udf.evaluate import measure
 from deid_udf.evaluate.datasets import Sample
@@ -14,6 +15,7 @@ from deid_udf.policy import (
     Blur,
     Budget,
     CyclicLaplace,
+    DetectorChoice,
     DpPix,
     LaplaceUnbounded,
     LaplaceVector,
@@ -49,6 +51,17 @@ def policies(what: str, policy: Policy) -> dict[str, Policy]:
     return methods
 
 
+def check(what: str, policy: Policy) -> None:
+    """Refuse here what every worker would refuse: unknown models, licences that the policy does not accept.
+
+    Raises:
+        ModelError: by name.
+    """
+    for compared in policies(what, policy).values():
+        for name in Pipeline(compared, noise=OsNoise()).models:
+            models.path(name)
+
+
 @lru_cache(maxsize=2)
 def open_work(what: str, policy: str, side: int, device: str = "cpu") -> Work:
     """The work of one process: pipelines and judges open once. `policy` is a policy's canonical text."""
@@ -56,20 +69,20 @@ def open_work(what: str, policy: str, side: int, device: str = "cpu") -> Work:
     noise: NoiseSource = OsNoise()
     pipelines = {name: Pipeline(p, noise=noise, device=device) for name, p in policies(what, given).items()}
     if what == "recall":
-        return lambda samples, frames: measure.detections(samples, frames, pipelines)
+        return lambda samples, frames: measure.detections(samples, frames, pipelines, given.detection.grow)
     judges = Judges.open(given.plates, device)
     return lambda samples, frames: measure.compare(samples, frames, pipelines, judges, side)
 
 
 def _detectors(policy: Policy) -> dict[str, Policy]:
-    """The union, and each of its detectors alone."""
-    alone = {
-        choice.model: policy.model_copy(
-            update={"detection": policy.detection.model_copy(update={"detectors": (choice,)})}
-        )
-        for choice in policy.detection.detectors
-    }
-    return {"union": policy} | alone
+    """The union, and each of its detectors alone; nothing grows."""
+
+    def seeing(*choices: DetectorChoice) -> Policy:
+        detection = policy.detection.model_copy(update={"detectors": choices, "grow": {}})
+        return policy.model_copy(update={"detection": detection})
+
+    choices = policy.detection.detectors
+    return {"union": seeing(*choices)} | {choice.model: seeing(choice) for choice in choices}
 
 
 def _face_curve(policy: Policy) -> dict[str, Policy]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from deid_udf.detect.region import Frame
+from deid_udf.detect.boxes import grown
+from deid_udf.detect.region import Frame, Kind
 from deid_udf.detect.union import Found
 from deid_udf.evaluate.datasets import Sample
 from deid_udf.evaluate.judges import Judges, still_found
@@ -42,14 +43,23 @@ def compare(
     return rows
 
 
-def detections(samples: Sequence[Sample], frames: Sequence[Frame], detectors: Mapping[str, Pipeline]) -> list[Row]:
-    """Which annotated objects each detector finds and covers, with their height, and its false boxes."""
+def detections(
+    samples: Sequence[Sample], frames: Sequence[Frame], detectors: Mapping[str, Pipeline], grow: Mapping[Kind, float]
+) -> list[Row]:
+    """Which annotated objects each detector finds and covers, with their height, and its false boxes.
+
+    Args:
+        samples, frames: the batch, uint8 (H, W, 3) RGB.
+        detectors: name → pipeline whose regions do not grow: boxes are matched as they are found.
+        grow: the policy's margins; objects are covered by grown boxes.
+    """
     rows: list[Row] = []
     for name, pipeline in detectors.items():
         for sample, objects in zip(samples, pipeline.find(frames), strict=True):
             for kind in sorted({t.kind for t in sample.truth or ()}):
                 truth = [t.box for t in sample.truth or () if t.kind == kind]
-                seen = recall.match(truth, [f.region.box for f in objects if f.region.kind == kind])
+                boxes = [f.region.box for f in objects if f.region.kind == kind]
+                seen = recall.match(truth, boxes, [grown(box, grow.get(kind, 0.0)) for box in boxes])
                 rows.append(row(sample.file.name, name, "false", seen.false, kind=kind))
                 for i, height in enumerate(seen.heights.tolist()):
                     at = {"kind": kind, "object": i, "height": height}

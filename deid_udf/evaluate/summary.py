@@ -75,6 +75,8 @@ def recall_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """One row a detector and kind: recall and coverage over all, from 20 px up, and by bin; false boxes a picture."""
     table = []
     for (method, kind), here in rows.groupby(["method", "kind"], sort=False):
+        if not here[here.metric == "found"].value.any() and method != "union":
+            continue  # a detector of the other kind
         found, covered = here[here.metric == "found"], here[here.metric == "covered"]
         bins = [
             {

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
+from deid_udf.errors import Quarantined
 from deid_udf.evaluate.datasets import Sample
+from deid_udf.images.decode import Limits, decode
 from deid_udf.lake.udf import device, gpu_address
 from deid_udf.policy import Policy
 from deid_udf.progress import Progress
@@ -49,14 +53,14 @@ def measure(
 
         def work(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
             from deid_udf.evaluate.experiments import open_work
-            from deid_udf.images.decode import Limits, decode
+            from deid_udf.evaluate.measure import row
 
             measure_batch = open_work(what, text, side, device(gpu_address()))
             for batch in batches:
-                some = [samples[i] for i in batch["sample"]]
-                frames = [decode(Path(file).read_bytes(), Limits()).frame for file in batch["file"]]
-                found = measure_batch(some, frames)
-                marks = [_mark(s.file.name) for s in some]
+                read = [(samples[i], _frame(file)) for i, file in zip(batch["sample"], batch["file"], strict=True)]
+                seen = [(sample, frame) for sample, frame in read if frame is not None]
+                found = measure_batch([s for s, _ in seen], [f for _, f in seen]) if seen else []
+                marks = [row(s.file.name, "", "measured", float(f is not None)) for s, f in read]
                 count.add(len(batch))
                 yield pd.DataFrame(found + marks, columns=ROW.names)
 
@@ -69,11 +73,12 @@ def measure(
     return everything[everything.file.isin(names) & (everything.metric != "measured")]
 
 
-def _mark(file: str) -> dict[str, object]:
-    """The row that says a picture is done, also where nothing on it could be measured."""
-    from deid_udf.evaluate.measure import row
-
-    return row(file, "", "measured", 1.0)
+def _frame(file: str) -> NDArray[np.uint8] | None:
+    """The picture, or None where it cannot be read: its row `measured` is then 0."""
+    try:
+        return decode(Path(file).read_bytes(), Limits()).frame
+    except (OSError, Quarantined):
+        return None
 
 
 def _measured(spark: SparkSession, rows: str) -> set[str]:

@@ -48,8 +48,23 @@ def coverage(box: Box, boxes: NDArray[np.float64]) -> float:
     return float(area.mean())
 
 
-def match(truth: Sequence[Box], detected: Sequence[Box], *, iou_at: float = 0.3, coverage_at: float = 0.7) -> Matches:
-    """Assign detections to true boxes, one to one, by greatest total IoU."""
+def match(
+    truth: Sequence[Box],
+    detected: Sequence[Box],
+    covering: Sequence[Box] | None = None,
+    *,
+    iou_at: float = 0.3,
+    coverage_at: float = 0.7,
+) -> Matches:
+    """Assign detections to true boxes, one to one, by greatest total IoU.
+
+    Args:
+        truth: what is there.
+        detected: what was found, before it grows.
+        covering: what is replaced, after it has grown; by default what was found.
+        iou_at: a pair counts from here on.
+        coverage_at: an object is covered from this share of its area on.
+    """
     a = np.array(truth, np.float64).reshape(-1, 4)
     b = np.array(detected, np.float64).reshape(-1, 4)
     found = np.zeros(len(a), np.bool_)
@@ -57,7 +72,8 @@ def match(truth: Sequence[Box], detected: Sequence[Box], *, iou_at: float = 0.3,
         overlap = np.where(iou(a, b) >= iou_at, iou(a, b), 0)
         rows, columns = linear_sum_assignment(overlap, maximize=True)
         found[rows] = overlap[rows, columns] > 0
-    covered = np.array([coverage(box, b) >= coverage_at for box in truth], np.bool_)
+    over = b if covering is None else np.array(covering, np.float64).reshape(-1, 4)
+    covered = np.array([coverage(box, over) >= coverage_at for box in truth], np.bool_)
     return Matches(a[:, 3] - a[:, 1], found, covered, len(b) - int(found.sum()))
 
 

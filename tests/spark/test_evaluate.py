@@ -1,0 +1,82 @@
+"""The evaluation as a job: a folder in, tables and rows out, and a second run that measures nothing again."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from deid_udf.models import ROOT
+from deid_udf.training.plate_art import draw_plate
+
+POLICY = """
+name: quick
+licences: [MIT, Apache-2.0, CC0-1.0, NVIDIA-NC]
+detection:
+  detectors: [{model: clp, threshold: 0.1}, {model: mask_rcnn_lite, threshold: 0.9}]
+faces: {mechanism: {name: prior}, projection: mean}
+plates: {mechanism: {name: randomized_response, epsilon: 7}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, models_cache):
+    """Three grey streets with a drawn plate, which is annotated, and one without."""
+    data = tmp_path_factory.mktemp("data")
+    (data / "images").mkdir()
+    rows = []
+    for i in range(4):
+        street = np.full((360, 640, 3), 110, np.uint8)
+        objects = []
+        if i:
+            plate = cv2.resize(draw_plate(np.random.default_rng(i)), (120, 28), interpolation=cv2.INTER_AREA)
+            street[250:330, 80:260] = 60
+            street[276:304, 110:230] = plate
+            objects = [{"label": "plate", "box": [110, 276, 230, 304]}]
+        cv2.imwrite(str(data / "images" / f"{i}.png"), street[..., ::-1])
+        rows.append({"file": f"{i}.png", "objects": objects})
+    (data / "annotations.json").write_text(json.dumps(rows))
+    (data / "policy.yaml").write_text(POLICY)
+    return data
+
+
+def _evaluate(folder, what, *more):
+    result = folder / f"{what}.json"
+    command = [sys.executable, "jobs/evaluate.py", "--what", what, "--data", str(folder), "--json", str(result), *more]
+    done = subprocess.run(
+        [*command, "--policy", str(folder / "policy.yaml")], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(result.read_text()), json.loads(done.stdout.splitlines()[-1])
+
+
+def test_recall_by_size_is_resumed(folder):
+    first, _ = _evaluate(folder, "recall", "--limit", "3")
+    assert first["pictures"] == 3
+    result, _ = _evaluate(folder, "recall")
+    (rows,) = folder.glob("recall.recall.*.rows")
+    table = pq.read_table(rows).to_pylist()
+    assert sorted(r["file"] for r in table if r["metric"] == "measured") == ["0.png", "1.png", "2.png", "3.png"]
+    union = next(row for row in result["recall"] if row["detector"] == "union")
+    assert union["objects"] == 3
+    assert union["recall"] == 1
+    assert union["coverage"] == 1
+    assert {row["detector"] for row in result["recall"]} >= {"union", "mask_rcnn_lite"}
+
+
+def test_tables_stand_beside_the_papers(folder):
+    result, summary = _evaluate(folder, "tables")
+    assert summary["pictures"] == 4
+    methods = {"original", "ours", "blur", "mosaic", "dp_pix"}
+    by_metric = {row["metric"]: row for row in result["table_1"]}
+    assert set(by_metric["l0"]["here"]) == methods
+    assert by_metric["l0"]["here"]["original"] == 0
+    assert by_metric["ssim"]["here"]["original"] == pytest.approx(1)
+    assert by_metric["l0"]["pictures"] == 3  # the street without a plate was not changed
+    assert by_metric["l2"]["here"]["blur"] > 0
+    plates = {row["method"]: row for row in result["privacy"]}
+    assert plates["ours"]["plates"] == 3
+    assert plates["ours"]["plate_distance"] > 0
