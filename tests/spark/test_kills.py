@@ -73,7 +73,9 @@ def test_five_kills_of_the_driver(tmp_path, options):
 
 
 def test_a_worker_killed_mid_batch(tmp_path, options):
-    job = start(tmp_path / "logs", "deidentify", *options(RECORDS), conf={"spark.master": "local[2,4]"})
+    """All images are in one task, so that the worker that opened the models has them before it."""
+    one_task = {"spark.master": "local[1,4]", "spark.sql.files.minPartitionNum": "1"}
+    job = start(tmp_path / "logs", "deidentify", *options(RECORDS), conf=one_task)
     job.wait_for("pipeline_opened")
     worker = next(json.loads(line) for line in job.text().splitlines() if "pipeline_opened" in line)["pid"]
     a_moment(random.SystemRandom(), 0.3)
