@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 
 from deid_udf.detect.mask_rcnn import KINDS
 from deid_udf.detect.region import Frame
+from deid_udf.training.decoys import draw_decoy
 from deid_udf.training.paste import moved, paste, perspective
 from deid_udf.training.pictures import FaceOutliner, Picture, Thing
 from deid_udf.training.plate_art import draw_plate
@@ -35,6 +36,7 @@ class SceneConfig(BaseModel):
     zoom: tuple[float, float] = (0.25, 2.5)
     pasted_plates: int = 2
     pasted_faces: int = 3
+    decoys: int = 2
     night: float = 0.15
     rain: float = 0.1
 
@@ -87,6 +89,8 @@ class Scenes(Dataset[Sample]):
             self._paste_plate(frame, things, random)
         for _ in range(random.integers(self.config.pasted_faces + 1)):
             self._paste_face(frame, things, random)
+        for _ in range(random.integers(self.config.decoys + 1)):
+            self._paste_decoy(frame, things, random)
         if random.random() < self.config.night:
             frame = night(frame, random)
         if random.random() < self.config.rain:
@@ -131,7 +135,9 @@ class Scenes(Dataset[Sample]):
             width, height, _log_uniform(random, self.config.plate_heights), random, yaw=0.9, roll=0.15
         )
         edge = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-        self._place(frame, things, Thing("plate", edge), patch, edge, homography, random)
+        there = self._place(frame, things, patch, edge, homography, random)
+        if there is not None:
+            things.append(Thing("plate", moved(edge, there)))
 
     def _paste_face(self, frame: Frame, things: list[Thing], random: np.random.Generator) -> None:
         """An aligned face: its outline is the label; pasted is the head around it, or the whole picture as a poster."""
@@ -145,19 +151,26 @@ class Scenes(Dataset[Sample]):
         )
         target_height = _log_uniform(random, self.config.face_heights) * side / np.ptp(face[:, 1])
         homography = perspective(side, side, target_height, random, yaw=0.5, roll=0.25)
-        self._place(frame, things, Thing("face", face), patch, head.astype(np.float32), homography, random)
+        there = self._place(frame, things, patch, head.astype(np.float32), homography, random)
+        if there is not None:
+            things.append(Thing("face", moved(face, there)))
+
+    def _paste_decoy(self, frame: Frame, things: list[Thing], random: np.random.Generator) -> None:
+        patch, outline = draw_decoy(random)
+        target_height = _log_uniform(random, self.config.plate_heights)
+        homography = perspective(patch.shape[1], patch.shape[0], target_height, random, yaw=0.9, roll=0.15)
+        self._place(frame, things, patch, outline, homography, random)
 
     def _place(
         self,
         frame: Frame,
-        things: list[Thing],
-        thing: Thing,
+        things: Sequence[Thing],
         patch: Frame,
         mask: NDArray[np.float32],
         homography: NDArray[np.float32],
         random: np.random.Generator,
-    ) -> None:
-        """Paste where no labelled object is hit; give up after a few tries."""
+    ) -> NDArray[np.float32] | None:
+        """Paste where no labelled object is hit, and return patch → frame; None after a few tries."""
         extent = moved(mask, homography)
         low, high = extent.min(0), extent.max(0)
         for _ in range(8):
@@ -166,8 +179,8 @@ class Scenes(Dataset[Sample]):
             if all(_apart(low + offset, high + offset, other) for other in things):
                 there = np.array([(1, 0, offset[0]), (0, 1, offset[1]), (0, 0, 1)], np.float32) @ homography
                 paste(frame, patch, mask, there, random)
-                things.append(Thing(thing.kind, moved(thing.outline, there)))
-                return
+                return there
+        return None
 
 
 def target(things: Sequence[Thing], side: int) -> dict[str, Tensor]:
