@@ -115,9 +115,14 @@ class Pipeline:
         charged = {} if charged is None else charged
         return [row for some in self._passes(records) for row in self._run(some, charged)]
 
-    def find(self, frames: Sequence[Frame]) -> list[list[Found]]:
-        """Private objects of each frame (Step I of the paper), in reading order, which is the order of spending."""
-        found = find_private(frames, self.policy.detection, self._detectors)
+    def find(self, frames: Sequence[Frame], names: Sequence[str] | None = None) -> list[list[Found]]:
+        """Private objects of each frame (Step I of the paper), in reading order, which is the order of spending.
+
+        Args:
+            frames: uint8 (H, W, 3) RGB.
+            names: what each is called in the log; by default its number.
+        """
+        found = find_private(frames, self.policy.detection, self._detectors, names)
         return [sorted(some, key=lambda f: (f.region.kind, f.region.box[1], f.region.box[0])) for some in found]
 
     def protect(
@@ -135,7 +140,7 @@ class Pipeline:
         """
         if records is None:
             records = [Record(image_id=str(i), data=b"", content_sha256=_frame_hash(f)) for i, f in enumerate(frames)]
-        found = self.find(frames) if found is None else found
+        found = self.find(frames, [record.image_id for record in records]) if found is None else found
         replacements = self._replace(frames, records, found)
         done = []
         for frame, objects, new in zip(frames, found, replacements, strict=True):

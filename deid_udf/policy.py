@@ -63,13 +63,40 @@ class DetectorChoice(_Strict):
     long_side: int | None = Field(default=None, ge=128)
 
 
+Class = Literal["face", "plate", "sign"]
+Role = Literal["private", "keep", "veto"]
+
+
 class Detection(_Strict):
-    """Step I of the paper: what is looked for, what of it is private (Eq. 7), and how much a region grows."""
+    """Step I of the paper: what is looked for, what of it is private (Eq. 7), and how much a region grows.
+
+    Attributes:
+        detectors: their union is what is found.
+        classes: what becomes of each class. Faces and plates are `private`, or a policy may `keep` them; a traffic sign
+            may `veto` the plates that lie on it, and does nothing else.
+        grow: margin by class, a share of the region's size on each side.
+        largest: by class, the largest share of the frame that an object takes; what is larger is none.
+        merge_iou: overlap from which on two regions of a class are one object.
+    """
 
     detectors: tuple[DetectorChoice, ...] = ()
-    classes: dict[Literal["face", "plate"], Literal["private", "keep"]] = {"face": "private", "plate": "private"}
-    grow: dict[Literal["face", "plate"], float] = {"face": 0.1, "plate": 0.15}
+    classes: dict[Class, Role] = {"face": "private", "plate": "private", "sign": "keep"}
+    grow: dict[Class, float] = {"face": 0.1, "plate": 0.15}
+    largest: dict[Class, Share] = {}
     merge_iou: Share = 0.4
+
+    @model_validator(mode="after")
+    def _only_signs_veto(self) -> "Detection":
+        for name, role in self.classes.items():
+            if role == ("private" if name == "sign" else "veto"):
+                raise ValueError(
+                    f"classes: {name} cannot be {role}: a sign is kept or vetoes, all else is private or kept"
+                )
+        return self
+
+    def role(self, kind: Class) -> Role:
+        """What becomes of a class; one that the policy leaves out is private, unless it is a sign."""
+        return self.classes.get(kind, "keep" if kind == "sign" else "private")
 
 
 class LaplaceVector(_Strict):

@@ -7,14 +7,14 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["face", "plate"]
+Kind = Literal["face", "plate", "sign"]  # a sign is never private; it may veto a plate
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels; x1, y1 exclusive
 Frame = NDArray[np.uint8]  # (H, W, 3) RGB, orientation already applied
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One detected private object of one frame (a row of Eq. 6 in the paper).
+    """One detected object of one frame (a row of Eq. 6 in the paper).
 
     Attributes:
         kind: class of the object.

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from deid_udf.detect.boxes import as_box
+from deid_udf.detect.masks import resized
 from deid_udf.detect.region import Frame, Region
 
 _OVERLAP = 0.25  # of a tile's side: objects up to this size are whole in some tile
@@ -40,12 +41,13 @@ class View:
         """The region in the frame's pixels."""
         scale = np.array(self.scale, np.float32)
         origin = np.array(self.origin, np.float32)
-        box = (np.array(region.box).reshape(2, 2) / scale + origin).ravel()
+        box = as_box((np.array(region.box).reshape(2, 2) / scale + origin).ravel())
         return replace(
             region,
-            box=as_box(box),
+            box=box,
             corners=None if region.corners is None else region.corners / scale + origin,
             points=None if region.points is None else region.points / scale + origin,
+            mask=None if region.mask is None else resized(region.mask, box),
         )
 
 

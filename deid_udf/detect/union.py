@@ -1,16 +1,18 @@
 """The union of the policy's detectors: what is private in each frame (Eq. 5–8 of the paper)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from deid_udf.detect.boxes import as_box, box_corners, grown, intersection, iou
+from deid_udf.detect.masks import joined
 from deid_udf.detect.region import Detector, Frame, Region
 from deid_udf.detect.tiles import View, views
+from deid_udf.log import logger
 from deid_udf.policy import Detection, DetectorChoice
 
-_CONTAINED = 0.8  # share of a box inside a better one from which on it is the same object
+_CONTAINED = 0.8  # share of a box inside another one from which on it is the same object, or on that object
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,26 +22,35 @@ class Found:
     Attributes:
         region: its box grown by the policy's margin; corners, points and mask as the detector gave them, and for a
             plate without corners those of its box before it grew.
-        review: the score is so low that a person should look.
+        review: every detector that saw it scored it so low that a person should look.
     """
 
     region: Region
     review: bool
 
 
-def find_private(frames: Sequence[Frame], detection: Detection, detectors: Sequence[Detector]) -> list[list[Found]]:
+def find_private(
+    frames: Sequence[Frame],
+    detection: Detection,
+    detectors: Sequence[Detector],
+    names: Sequence[str] | None = None,
+) -> list[list[Found]]:
     """Every private object of every frame, best score first.
 
     Args:
         frames: uint8 (H, W, 3) RGB, sizes may differ.
         detection: thresholds, classes, merging and growth.
         detectors: what `open_detectors(detection, …)` returned, in the order of `detection.detectors`.
+        names: what each frame is called in the log, where vetoes are noted; by default its number.
     """
     found: list[list[Found]] = [[] for _ in frames]
     for choice, detector in zip(detection.detectors, detectors, strict=True):
         for some, regions in zip(found, _look(frames, choice, detector), strict=True):
             some += [Found(region, region.score < choice.review) for region in regions]
-    private = [[f for f in some if detection.classes.get(f.region.kind, "private") == "private"] for some in found]
+    names = [str(i) for i in range(len(frames))] if names is None else names
+    private = [
+        list(_private(some, detection, frame, name)) for some, frame, name in zip(found, frames, names, strict=True)
+    ]
     return [
         [replace(f, region=_grow(f.region, detection)) for f in merge(some, detection.merge_iou)] for some in private
     ]
@@ -58,8 +69,39 @@ def _look(frames: Sequence[Frame], choice: DetectorChoice, detector: Detector) -
     return regions
 
 
+def _private(found: Sequence[Found], detection: Detection, frame: Frame, name: str) -> Iterator[Found]:
+    """The split of Eq. 7: what is private, of a plausible size, and no plate that a sign vetoes."""
+    vetoes = [f.region for f in found if detection.role(f.region.kind) == "veto"]
+    area = frame.shape[0] * frame.shape[1]
+    for one in found:
+        region = one.region
+        plausible = region.width * region.height <= detection.largest.get(region.kind, 1.0) * area
+        if detection.role(region.kind) != "private" or not plausible:
+            continue
+        sign = _sign_under(region, vetoes) if region.kind == "plate" else None
+        if sign is None:
+            yield one
+        else:
+            logger().info(
+                "plate_vetoed",
+                image_id=name,
+                box=[round(v) for v in region.box],
+                detector=region.detector,
+                score=round(region.score, 3),
+                sign=sign.detector,
+                sign_score=round(sign.score, 3),
+            )
+
+
+def _sign_under(plate: Region, signs: Sequence[Region]) -> Region | None:
+    """The sign that holds nearly all of a plate's box, if there is one."""
+    boxes = np.array([sign.box for sign in signs]).reshape(-1, 4)
+    share = intersection(np.array(plate.box), boxes) / max(plate.width * plate.height, 1e-9)
+    return signs[int(share.argmax())] if (share >= _CONTAINED).any() else None
+
+
 def merge(found: Sequence[Found], overlap: float) -> list[Found]:
-    """One `Found` an object, class by class: the best-scored region, its box widened over those it absorbs.
+    """One `Found` an object, class by class: the best-scored region, its box and mask widened over those it absorbs.
 
     Two regions of a kind are one object from IoU `overlap` on, or when the better one holds nearly all of the other.
     """
@@ -72,13 +114,22 @@ def merge(found: Sequence[Found], overlap: float) -> list[Found]:
         area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
         same = (iou(box, boxes) >= overlap) | (intersection(box, boxes) / area >= _CONTAINED)
         same &= np.array([f.region.kind == best.region.kind for f in left], np.bool_)
-        members = np.concatenate([box[None], boxes[same]])
-        hull = np.concatenate([members[:, :2].min(0), members[:, 2:].max(0)])
-        merged.append(replace(best, region=replace(best.region, box=as_box(hull))))
+        members = [best, *(f for f, taken in zip(left, same, strict=True) if taken)]
+        merged.append(_one(members))
         left = [f for f, taken in zip(left, same, strict=True) if not taken]
     return merged
 
 
+def _one(members: Sequence[Found]) -> Found:
+    """One object of its regions, the best first."""
+    boxes = np.array([f.region.box for f in members])
+    box = as_box(np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)]))
+    region = replace(members[0].region, box=box, mask=joined([f.region for f in members], box))
+    return Found(region, all(f.review for f in members))
+
+
 def _grow(region: Region, detection: Detection) -> Region:
     corners = box_corners(region.box) if region.kind == "plate" and region.corners is None else region.corners
-    return replace(region, box=grown(region.box, detection.grow.get(region.kind, 0.0)), corners=corners)
+    box = grown(region.box, detection.grow.get(region.kind, 0.0))
+    mask = None if region.mask is None else joined([region], box)
+    return replace(region, box=box, corners=corners, mask=mask)

@@ -46,3 +46,13 @@ def test_regions_return_to_frame_pixels():
 def test_a_region_is_cut_at_inner_edges_only(box, cut):
     right = [v for v in views(frame_of(256, 500), tile=256, long_side=None) if v.origin[0] > 0][-1]
     assert right.cuts(Region("plate", 0.9, box, "d")) is cut
+
+
+def test_a_mask_returns_at_the_size_of_its_box():
+    (view,) = views(frame_of(100, 200), tile=None, long_side=400)
+    mask = np.zeros((40, 40), np.bool_)
+    mask[:20] = True
+    region = view.to_frame(Region("plate", 0.9, (40, 20, 80, 60), "d", mask=mask))
+    assert region.mask is not None
+    assert region.mask.shape == (20, 20)
+    assert region.mask[:10].all() and not region.mask[10:].any()

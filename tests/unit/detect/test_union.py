@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,60 @@ def test_merging_is_by_class_and_absorbs_what_lies_inside():
     inside = Found(region("face", 0.5, (5, 5, 9, 9)), True)
     elsewhere = Found(region("face", 0.4, (50, 50, 60, 60)), True)
     assert merge([inside, plate, elsewhere, face], 0.4) == [face, plate, elsewhere]
+
+
+def test_an_object_needs_review_only_where_no_detector_is_sure():
+    unsure, sure = Found(region("plate", 0.93, (0, 0, 20, 8)), True), Found(region("plate", 0.8, (1, 0, 20, 8)), False)
+    assert [f.review for f in merge([unsure, sure], 0.4)] == [False]
+    assert [f.review for f in merge([unsure], 0.4)] == [True]
+
+
+def test_masks_follow_their_boxes_through_merging_and_growth():
+    mask = np.ones((10, 10), np.bool_)
+    seen = [region("plate", 0.9, (10, 10, 20, 20), mask=mask), region("plate", 0.8, (12, 10, 22, 20))]
+    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), grow={"plate": 0.5})
+    ((found,),) = find_private(frames(1), detection, [Scripted("one", {1: seen})])
+    assert found.region.box == pytest.approx((4, 5, 28, 25))
+    assert found.region.mask is not None
+    assert found.region.mask.shape == (20, 24)
+    assert found.region.mask.sum() == 120  # both boxes, and not what they grew by
+    assert found.region.mask[5:15, 6:18].all()
+
+
+def test_what_is_too_large_is_no_plate():
+    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), grow={}, largest={"plate": 0.1})
+    small, wall = region("plate", 0.9, (0, 0, 20, 12)), region("plate", 0.95, (0, 20, 60, 40))
+    face = region("face", 0.9, (0, 0, 60, 40))
+    assert boxes(find_private(frames(1), detection, [Scripted("one", {1: [small, wall, face]})])) == [
+        [(0, 0, 20, 12), (0, 0, 60, 40)]
+    ]
+
+
+def signs(role):
+    """A plate and a face on a sign, and a plate beside it, under that role of signs."""
+    seen = [
+        region("plate", 0.9, (2, 2, 10, 6)),
+        region("face", 0.9, (2, 2, 8, 8)),
+        region("plate", 0.8, (9, 2, 29, 12)),
+        region("sign", 0.7, (0, 0, 12, 12), "signs"),
+    ]
+    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), classes={"sign": role}, grow={})
+    return find_private(frames(1), detection, [Scripted("one", {1: seen})], ["night/7"])
+
+
+def test_a_sign_vetoes_the_plates_on_it_alone_and_the_log_says_so(capsys):
+    assert boxes(signs("veto")) == [[(2, 2, 8, 8), (9, 2, 29, 12)]]
+    logged = json.loads(capsys.readouterr().err)
+    assert (logged["event"], logged["image_id"]) == ("plate_vetoed", "night/7")
+    assert (logged["box"], logged["sign"], logged["sign_score"]) == ([2, 2, 10, 6], "signs", 0.7)
+
+
+def test_a_kept_sign_vetoes_nothing_and_is_not_private(capsys):
+    assert [f.region.kind for f in signs("keep")[0]] == ["plate", "face", "plate"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("classes", [{"face": "veto"}, {"plate": "veto"}, {"sign": "private"}])
+def test_no_class_gets_a_role_that_is_not_its_own(classes):
+    with pytest.raises(ValueError, match="cannot be"):
+        Detection(classes=classes)
