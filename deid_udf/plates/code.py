@@ -54,8 +54,8 @@ def mechanism(choice: RandomizedResponse | CyclicLaplace, pattern: Pattern) -> P
     return Product(tuple(CyclicLaplaceMechanism(epsilon, m) for m in pattern.moduli))
 
 
-def reserve(text: str, form: PlateFormat) -> str:
+def reserve(text: str, form: PlateFormat, pattern: Pattern) -> str:
     """The text mapped into a series that no authority issues (post-processing); the format must have one."""
     assert form.reserved is not None
-    at = form.reserved.position
+    at = pattern.alphabets.index(form.alphabets[form.reserved.at])
     return text[:at] + form.reserved.symbol + text[at + 1 :]

@@ -102,9 +102,9 @@ class Layout(_Strict):
 
 
 class Reserved(_Strict):
-    """A symbol that no authority issues in one position, and who says so."""
+    """A symbol that no authority issues in the position of one class, and who says so."""
 
-    position: int = Field(ge=0)
+    at: str
     symbol: str = Field(min_length=1, max_length=1)
     source: str = Field(min_length=10)
 
@@ -149,6 +149,15 @@ class PlateFormat(_Strict):
         )
         if unknown:
             raise ValueError(f"patterns: no alphabet for {''.join(sorted(unknown))}")
+        return self
+
+    @model_validator(mode="after")
+    def _reserved_is_not_issued(self) -> Self:
+        if self.reserved is None:
+            return self
+        issued = self.alphabets.get(self.reserved.at, self.reserved.symbol)
+        if self.reserved.symbol in issued or any(p.count(self.reserved.at) != 1 for p in self.patterns):
+            raise ValueError("reserved: `at` is a class that each pattern has once, `symbol` none of its symbols")
         return self
 
     def __hash__(self) -> int:

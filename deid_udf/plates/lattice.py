@@ -15,7 +15,8 @@ from deid_udf.plates.formats import Pattern
 
 Lattice = NDArray[np.float32]  # (steps, 1 + len(ALL)), rows sum to 1
 
-ALL = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" + PROVINCES
+LATIN = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ALL = LATIN + PROVINCES
 _LOOKALIKES = {"O0": 1.0, "I1": 1.0, "OQ": 0.9, "Q0": 0.9, "D0": 0.5, "Z2": 0.5, "B8": 0.5, "S5": 0.5, "G6": 0.5}
 _FLOOR = 1e-6  # a probability below this is the network's noise
 

@@ -51,7 +51,8 @@ class PlateProtector:
         device: "cpu" or "cuda:N".
 
     Raises:
-        PolicyError: an unknown format, or a reserved namespace that one of the formats does not have.
+        PolicyError: an unknown format, one with symbols that the reader does not know, or a reserved namespace that one
+            of the formats does not have.
         ModelError: an unknown reader.
     """
 
@@ -69,6 +70,12 @@ class PlateProtector:
             patterns = [pattern for form in (*self._formats, self._fallback) for pattern in form.expand()]
             self._cost = max(code.mechanism(self._choice, pattern).worst_case for pattern in patterns)
         for form in {*self._formats, self._fallback}:
+            unknown = {s for alphabet in form.alphabets.values() for s in alphabet}.difference(self._reader.symbols)
+            if unknown and self._choice is not None:
+                raise PolicyError(
+                    f"plates.reader: {policy.reader!r} cannot read format {form.name!r}: it does not know "
+                    f"{''.join(sorted(unknown))}"
+                )
             if policy.namespace == "reserved" and form.reserved is None:
                 raise PolicyError(
                     f"plates.namespace: no reserved series is known for format {form.name!r}; use `issued`, or leave "
@@ -146,7 +153,7 @@ class PlateProtector:
         noisy = code.mechanism(self._choice, pattern).release(values, noise=self._noise, contexts=contexts)
         made: dict[Hashable, Draw] = {}
         for (key, (target, identity)), row in zip(some.items(), noisy.tolist(), strict=True):
-            made[key] = Draw(self._shown(code.decode(row, pattern), identity.form))
+            made[key] = Draw(self._shown(code.decode(row, pattern), identity.form, pattern))
             if target.scope is not None:
                 self._memo.put(key, made[key])
         return made
@@ -165,7 +172,8 @@ class PlateProtector:
             return _Content(form, pattern, "", _PRIOR, Outcome.PRIOR, cause)
         (seed,) = self._noise.seeds([(*target.context, b"plate prior")])
         drawn = np.random.default_rng(seed).integers(0, pattern.moduli).tolist()
-        return _Content(form, pattern, self._shown(code.decode(drawn, pattern), form), _PRIOR, Outcome.PRIOR, cause)
+        text = self._shown(code.decode(drawn, pattern), form, pattern)
+        return _Content(form, pattern, text, _PRIOR, Outcome.PRIOR, cause)
 
     def _replacement(
         self, frame: Frame, target: Target, quad: Quad, content: _Content, rng: np.random.Generator
@@ -192,8 +200,8 @@ class PlateProtector:
             memo=content.memo,
         )
 
-    def _shown(self, text: str, form: PlateFormat) -> str:
-        return code.reserve(text, form) if self._policy.namespace == "reserved" else text
+    def _shown(self, text: str, form: PlateFormat, pattern: Pattern) -> str:
+        return code.reserve(text, form, pattern) if self._policy.namespace == "reserved" else text
 
 
 def _hidden(frame: Frame, target: Target, outline: Quad) -> NDArray[np.bool_]:

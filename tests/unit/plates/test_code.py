@@ -63,8 +63,18 @@ def test_noise_wraps_round_what_each_position_allows():
 
 def test_reserved_plates_follow_no_issued_pattern():
     form = load_format("cn-blue")
-    assert code.reserve("京A132B3", form) == "京I132B3"
-    assert not BLUE.accepts(code.reserve("京A132B3", form))
+    assert code.reserve("京A132B3", form, BLUE) == "京I132B3"
+    assert not BLUE.accepts(code.reserve("京A132B3", form, BLUE))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reserved"),
+    [("de", "BAB1234", "BAB0234"), ("ro", "BC12ABC", "BC12IBC"), ("ro", "B12ABC", "B12IBC")],
+)
+def test_a_reserved_series_follows_its_class_through_the_patterns(name, text, reserved):
+    form = load_format(name)
+    pattern = next(one for one in form.expand() if one.accepts(text))
+    assert code.reserve(text, form, pattern) == reserved
 
 
 def test_a_text_off_the_pattern_has_no_code():

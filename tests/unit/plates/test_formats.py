@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from deid_udf.errors import PolicyError
 from deid_udf.plates import formats
+from deid_udf.plates.code import reserve
 from deid_udf.plates.formats import PlateFormat, known_formats, load_format
 
 
@@ -19,7 +20,9 @@ def test_every_shipped_format_fits_its_own_layouts(name):
             assert all(row.top + row.height <= layout.size[1] for row in layout.rows)
     if form.reserved:
         for pattern in form.expand():
-            assert form.reserved.symbol not in pattern.alphabets[form.reserved.position]
+            text = "".join(alphabet[0] for alphabet in pattern.alphabets)
+            assert pattern.accepts(text)
+            assert not any(other.accepts(reserve(text, form, pattern)) for other in form.expand())
 
 
 def test_the_issue_names_are_all_there():
@@ -78,3 +81,10 @@ def test_series_settle_what_prints_alike():
     assert form.settle("0X1Y2Z3") == "0X1Y2Z3", "fits no series"
     assert form.settle("A0123BC") == "AO123BC"
     assert load_format("cn-blue").settle("京A0O1I23") == "京A0O1I23"
+
+
+def test_a_reserved_symbol_that_is_issued_is_refused():
+    good = load_format("cn-blue").model_dump()
+    for at, symbol in (("L", "A"), ("A", "I"), ("X", "I")):  # issued; a class of five positions; no class
+        with pytest.raises(ValidationError, match="reserved"):
+            PlateFormat.model_validate(good | {"reserved": {"at": at, "symbol": symbol, "source": "a made-up one"}})

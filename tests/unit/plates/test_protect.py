@@ -160,9 +160,16 @@ def test_reserved_plates_carry_a_symbol_that_nobody_issues(draw, models_cache):
     assert new[1] == "I"
 
 
-def test_a_reserved_namespace_is_refused_where_a_format_has_none():
-    with pytest.raises(PolicyError, match="'generic'"):
-        protector(namespace="reserved")
+@pytest.mark.parametrize("form", ["eu", "us-generic", "br-old", "br-mercosur", "generic"])
+def test_a_reserved_namespace_is_refused_by_name_where_a_format_has_none(form):
+    with pytest.raises(PolicyError, match=f"'{form}'"):
+        protector(namespace="reserved", formats=("ro",), fallback=form)
+
+
+def test_a_reader_is_refused_where_a_format_has_symbols_that_it_does_not_know(draw, models_cache):
+    with pytest.raises(PolicyError, match=r"'easyocr_en'.*'cn-blue'.*京"):
+        protector(reader="easyocr_en")
+    assert protector(Prior(name="prior"), reader="easyocr_en").models == (), "nothing is read"
 
 
 def test_cost_is_known_before_anything_is_read():
