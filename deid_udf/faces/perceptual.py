@@ -56,7 +56,7 @@ class PerceptualLoss(nn.Module):
         """
         pairs = zip(self.features(images), wanted, strict=True)
         return torch.stack(
-            [(made - aim).square().sum((1, 2, 3)) / aim.square().sum((1, 2, 3)) for made, aim in pairs]
+            [(made - aim).float().square().sum((1, 2, 3)) / aim.float().square().sum((1, 2, 3)) for made, aim in pairs]
         ).sum(0)
 
 

@@ -19,11 +19,10 @@ from deid_udf.detect.region import Frame
 from deid_udf.faces.encoder import SIZE, load_encoder
 from deid_udf.faces.perceptual import MODEL as VGG
 from deid_udf.faces.perceptual import PerceptualLoss, load_perceptual_loss
-from deid_udf.generator.base import Generator
+from deid_udf.generator.base import Generator, fitting_size
 from deid_udf.generator.latent import Floats, LatentSpace
-from deid_udf.generator.registry import open_generator, open_latent_space
+from deid_udf.generator.registry import encoder_model, open_generator, open_latent_space
 
-ENCODER = "face_encoder"
 _OPTIMISED_SIZE = 128  # pixels at which faces are compared
 _BATCH = 8  # faces optimised together
 
@@ -31,27 +30,38 @@ Projector = Callable[[Sequence[Frame]], Floats]
 """uint8 (s, s, 3) RGB crops that fill the FFHQ square → whitened latents (n, d)."""
 
 
-def projector_models(projection: str) -> tuple[str, ...]:
-    """Registry names of the models that a projection opens beside the generator."""
-    return {"mean": (), "encode": (ENCODER,), "optimise": (VGG,), "hybrid": (ENCODER, VGG)}[projection]
+def projector_models(faces: policy.Faces) -> tuple[str, ...]:
+    """Registry names of the models that a policy's projection opens beside the generator.
+
+    Raises:
+        ModelError: it asks for an encoder that the generator does not have.
+    """
+    match faces.projection:
+        case "mean":
+            return ()
+        case "encode":
+            return (encoder_model(faces.generator),)
+        case "optimise":
+            return (VGG,)
+        case "hybrid":
+            return encoder_model(faces.generator), VGG
 
 
 def open_projector(faces: policy.Faces, device: str) -> Projector:
     """The projector that a policy names; its models open when it is first called."""
     space = open_latent_space(faces.generator)
-    match faces.projection:
-        case "mean":
-            return partial(_mean, space=space)
-        case "encode":
-            return partial(encode, device=device)
-        case _:
-            start = partial(encode, device=device) if faces.projection == "hybrid" else partial(_mean, space=space)
-            return partial(_refine, start=start, faces=faces, device=device)
+    if faces.projection in ("encode", "hybrid"):
+        start: Projector = partial(encode, generator=faces.generator, device=device)
+    else:
+        start = partial(_mean, space=space)
+    if faces.projection in ("mean", "encode"):
+        return start
+    return partial(_refine, start=start, faces=faces, device=device)
 
 
-def encode(crops: Sequence[Frame], *, device: str) -> Floats:
-    """One pass of the encoder."""
-    encoder = models.opened(ENCODER, device, load_encoder)
+def encode(crops: Sequence[Frame], *, generator: str, device: str) -> Floats:
+    """One pass of the encoder of `generator`."""
+    encoder = models.opened(encoder_model(generator), device, load_encoder)
     with torch.inference_mode():
         latents: Floats = encoder(_to_tensor(crops, SIZE).to(device)).double().cpu().numpy()
     return latents
@@ -86,7 +96,7 @@ def optimise(
         The best latents (n, d) seen, and each face's loss there (n,).
     """
     latents = torch.tensor(start, dtype=torch.float32, device=crops.device, requires_grad=True)
-    to_style = _StyleMap(space, crops.device)
+    to_style = StyleMap(space, crops.device)
     optimiser = torch.optim.Adam([latents], learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1), learning_rate / 10)
     wanted = loss.features(crops)
@@ -110,7 +120,7 @@ def optimise(
     return best.double().cpu().numpy(), lowest.cpu().numpy()
 
 
-class _StyleMap:
+class StyleMap:
     """`LatentSpace.from_latent`, differentiable."""
 
     def __init__(self, space: LatentSpace, device: torch.device) -> None:
@@ -119,6 +129,7 @@ class _StyleMap:
         self._mean = torch.tensor(space.mean, dtype=torch.float32, device=device)
 
     def __call__(self, latents: Tensor) -> Tensor:
+        """Whitened latents (n, d) → styles (n, d)."""
         return F.leaky_relu(latents @ self._axes + self._mean, LatentSpace.slope)
 
 
@@ -129,7 +140,8 @@ def _mean(crops: Sequence[Frame], *, space: LatentSpace) -> Floats:
 def _refine(crops: Sequence[Frame], *, start: Projector, faces: policy.Faces, device: str) -> Floats:
     generator, space = open_generator(faces.generator, device), open_latent_space(faces.generator)
     loss = models.opened(VGG, device, load_perceptual_loss)
-    images, first = _to_tensor(crops, _OPTIMISED_SIZE).to(device), start(crops)
+    size = fitting_size(generator, _OPTIMISED_SIZE)
+    images, first = _to_tensor(crops, size).to(device), start(crops)
     found = []
     for part in (slice(i, i + _BATCH) for i in range(0, len(crops), _BATCH)):
         latents, _ = optimise(

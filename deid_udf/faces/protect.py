@@ -86,7 +86,7 @@ class FaceProtector:
     def models(self) -> tuple[str, ...]:
         """Registry names of every model that this protector opens."""
         chosen = self._policy
-        return (landmarks.MODEL, *generator_models(chosen.generator), *projector_models(chosen.projection))
+        return (landmarks.MODEL, *generator_models(chosen.generator), *projector_models(chosen))
 
     def replace(self, frames: Sequence[Frame], targets: Sequence[Target]) -> list[Replacement]:
         """One replacement a target, in order; see `deid_udf.protect.Protector`."""

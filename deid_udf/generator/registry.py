@@ -1,4 +1,9 @@
-"""Which generator a policy names, opened once per process and device."""
+"""Which generator a policy names, opened once per process and device.
+
+A generator NAME may bring two more entries of the model registry: NAME_latent, the statistics of its latent space, and
+NAME_encoder, which projects in one pass. Without the first, statistics are measured when it is opened; without the
+second, a policy has to project by `optimise` or `mean`.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -11,13 +16,12 @@ from deid_udf import models
 from deid_udf.errors import ModelError
 from deid_udf.generator import latent, mobilestylegan
 from deid_udf.generator.base import Generator
+from deid_udf.generator.checkpoint import StyleGan2Faces
 from deid_udf.generator.early_exit import load_heads
 from deid_udf.generator.latent import LatentSpace
-from deid_udf.generator.stylegan2 import StyleGan2Faces
 
 _EXITS = (64, 128, 256)  # sizes that have a head of their own
 TRUNCATION = 0.8
-_STATISTICS = "mobilestylegan_latent"
 _ROLE = "face generator"
 _SAMPLES = 20_000  # mapped samples behind the statistics of a generator that brings none
 
@@ -76,19 +80,33 @@ def _fast_dtype(device: str) -> torch.dtype:
 
 
 def generator_models(name: str) -> tuple[str, ...]:
-    """Registry names of the files behind generator `name`.
+    """Registry names of the files behind generator `name`: its network's, then its statistics if it brings any.
 
     Raises:
         ModelError: there is no such generator.
     """
-    return (*MobileStyleGan.models, _STATISTICS) if name == MobileStyleGan.name else (_checkpoint(name),)
+    network = MobileStyleGan.models if name == MobileStyleGan.name else (_checkpoint(name),)
+    statistics = _statistics(name)
+    return network if statistics is None else (*network, statistics)
+
+
+def encoder_model(name: str) -> str:
+    """Registry name of the encoder of generator `name`.
+
+    Raises:
+        ModelError: it brings none.
+    """
+    encoder = f"{name}_encoder"
+    if encoder not in models.registry():
+        raise ModelError(f"generator {name!r} has no encoder ({encoder!r}): set faces.projection to optimise or mean")
+    return encoder
 
 
 def open_generator(name: str, device: str) -> Generator:
     """The generator that a policy names, opened once.
 
     Args:
-        name: "mobilestylegan", or a face generator of the model registry, a StyleGAN2 that `stylegan2.load` reads.
+        name: "mobilestylegan", or a face generator of the model registry, a StyleGAN2 that `checkpoint.load` reads.
         device: "cpu" or "cuda:N".
 
     Raises:
@@ -97,7 +115,9 @@ def open_generator(name: str, device: str) -> Generator:
 
     def load(path: Path, device: str) -> Generator:
         with torch.inference_mode(mode=False):  # whoever opens it first; later ones may want gradients
-            return MobileStyleGan(device) if name == MobileStyleGan.name else StyleGan2Faces(path, device)
+            if name == MobileStyleGan.name:
+                return MobileStyleGan(device)
+            return StyleGan2Faces(name, path, device)
 
     return models.opened(generator_models(name)[0], device, load)
 
@@ -105,12 +125,18 @@ def open_generator(name: str, device: str) -> Generator:
 @cache
 def open_latent_space(name: str) -> LatentSpace:
     """The whitened latent space of generator `name`: shipped, or measured on mapped samples (a second or two)."""
-    if name == MobileStyleGan.name:
-        return models.opened(_STATISTICS, "cpu", lambda path, _: latent.load(path, TRUNCATION))
+    statistics = _statistics(name)
+    if statistics is not None:
+        return models.opened(statistics, "cpu", lambda path, _: latent.load(path, TRUNCATION))
     generator = open_generator(name, "cpu")
     z = torch.randn(_SAMPLES, generator.z_dim, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         return latent.fit(generator.map(z).numpy(), TRUNCATION)
+
+
+def _statistics(name: str) -> str | None:
+    shipped = f"{name}_latent"
+    return shipped if shipped in models.registry() else None
 
 
 def _checkpoint(name: str) -> str:

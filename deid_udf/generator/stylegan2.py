@@ -161,29 +161,6 @@ def load(file: Path, device: str = "cpu") -> StyleGan2:
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last).to(device)
 
 
-class StyleGan2Faces:
-    """Our own generator of faces; `deid_udf.generator.base.Generator`."""
-
-    name = "stylegan2_faces"
-    z_dim, style_dim = Z, STYLE
-    models = ("stylegan2_faces",)
-
-    def __init__(self, file: Path, device: str) -> None:
-        self._network, self._device = load(file, device), device
-        largest = self._network.synthesis.size
-        self.sizes = tuple(side for side in WIDTHS if 64 <= side <= largest) or (largest,)
-
-    def map(self, z: Tensor) -> Tensor:
-        """See `Generator.map`."""
-        styles: Tensor = self._network.mapping(z.to(self._device))
-        return styles
-
-    def synthesize(self, style: Tensor, size: int) -> Tensor:
-        """See `Generator.synthesize`; a size below the largest is the largest, averaged down."""
-        image: Tensor = self._network.synthesis(style.to(self._device))
-        return F.avg_pool2d(image, image.shape[-1] // size)
-
-
 def _activated(x: Tensor) -> Tensor:
     return F.leaky_relu(x, _SLOPE) * _GAIN
 

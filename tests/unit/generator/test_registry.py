@@ -9,8 +9,15 @@ from torch.nn import functional as F
 
 from deid_udf import models
 from deid_udf.errors import ModelError
+from deid_udf.generator import latent
 from deid_udf.generator.base import fitting_size
-from deid_udf.generator.registry import MobileStyleGan, generator_models, open_generator, open_latent_space
+from deid_udf.generator.registry import (
+    MobileStyleGan,
+    encoder_model,
+    generator_models,
+    open_generator,
+    open_latent_space,
+)
 from deid_udf.generator.stylegan2 import StyleGan2
 
 
@@ -72,23 +79,56 @@ def test_unknown_generators_and_other_models_are_refused_by_name():
         generator_models("vgg16")
 
 
-def test_a_checkpoint_of_the_users_own(tmp_path, monkeypatch):
-    file = tmp_path / "mine.safetensors"
+@pytest.fixture
+def own_registry(tmp_path, monkeypatch):
+    """A function: {name: (role, file)} → that model registry for the rest of the test."""
+
+    def write(**files):
+        entries = {}
+        for name, (role, file) in files.items():
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            source = {"kind": "file", "path": str(file)}
+            entries[name] = {
+                "role": role,
+                "source": source,
+                "sha256": digest,
+                "code_licence": "x",
+                "weights_licence": "x",
+            }
+        (tmp_path / "models.yaml").write_text(json.dumps(entries))
+        monkeypatch.setenv("DEID_MODELS", str(tmp_path / "models.yaml"))
+        models.registry.cache_clear()
+
+    yield write
+    models.registry.cache_clear()
+
+
+def _small_network(file):
     torch.manual_seed(0)
     save_file(StyleGan2(64).state_dict(), file)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    source = {"kind": "file", "path": str(file)}
-    entry = {"role": "face generator", "source": source, "sha256": digest, "code_licence": "x", "weights_licence": "x"}
-    (tmp_path / "models.yaml").write_text(json.dumps({"mine": entry}))
-    monkeypatch.setenv("DEID_MODELS", str(tmp_path / "models.yaml"))
-    models.registry.cache_clear()
-    try:
-        generator, space = open_generator("mine", "cpu"), open_latent_space("mine")
-        latents = np.random.default_rng(0).standard_normal((2, space.size))
-        image = generator.synthesize(torch.from_numpy(space.from_latent(latents)), 64)
-    finally:
-        models.registry.cache_clear()
-    assert generator.sizes == (64,)
+    return file
+
+
+def test_a_checkpoint_of_the_users_own(tmp_path, own_registry):
+    own_registry(mine=("face generator", _small_network(tmp_path / "mine.safetensors")))
+    generator, space = open_generator("mine", "cpu"), open_latent_space("mine")
+    latents = np.random.default_rng(0).standard_normal((2, space.size))
+    image = generator.synthesize(torch.from_numpy(space.from_latent(latents)), 64)
+    assert generator_models("mine") == ("mine",) and generator.sizes == (64,)
     assert image.shape == (2, 3, 64, 64) and torch.isfinite(image).all()
     mapped = space.to_latent(generator.map(torch.randn(2_000, generator.z_dim)).numpy()) * space.truncation
     assert np.abs(mapped[:, :16].std(0) - 1).max() < 0.15
+    with pytest.raises(ModelError, match=r"mine_encoder.*optimise or mean"):
+        encoder_model("mine")
+
+
+def test_a_generator_brings_its_statistics_and_its_encoder(tmp_path, own_registry):
+    network, statistics = _small_network(tmp_path / "g.safetensors"), tmp_path / "s.safetensors"
+    fitted = latent.fit(np.random.default_rng(0).standard_normal((600, 256)))
+    latent.save(fitted, statistics)
+    own_registry(
+        ours=("face generator", network), ours_latent=("latent space", statistics), ours_encoder=("encoder", network)
+    )
+    assert generator_models("ours") == ("ours", "ours_latent")
+    assert encoder_model("ours") == "ours_encoder"
+    np.testing.assert_allclose(open_latent_space("ours").scale, fitted.scale, rtol=1e-6)
