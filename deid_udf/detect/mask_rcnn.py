@@ -2,11 +2,12 @@
 
 * `mask_rcnn_lite`: EfficientNet-Lite0, a feature pyramid of 64 channels and light heads, made for CPUs, trained by
   `jobs/train_detector.py` on faces and plates; its weights ship with the project.
-* `mask_rcnn_resnet50`: torchvision's `maskrcnn_resnet50_fpn_v2` with the user's weights (safetensors), for GPUs.
+* `mask_rcnn_resnet50`: torchvision's `maskrcnn_resnet50_fpn_v2` with the user's weights (safetensors), for GPUs: of
+  faces and plates, or COCO's as torchvision publishes them, of which traffic signs count alone.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -30,6 +31,10 @@ from deid_udf.detect.region import Box, Frame, Kind, Region
 from deid_udf.errors import ModelError
 
 KINDS: tuple[Kind, ...] = ("face", "plate")  # label 0 is the background (Eq. 7), label i is KINDS[i - 1]
+LABELS: dict[int, dict[int, Kind]] = {  # by the number of a network's classes: label → kind; other labels are dropped
+    len(KINDS) + 1: dict(enumerate(KINDS, 1)),
+    91: {13: "sign"},  # COCO's stop sign
+}
 LEVELS = ("4", "8", "16", "32")  # strides of the pyramid
 PYRAMID = 64  # channels of each level
 ANCHOR_SIDES = (
@@ -86,9 +91,9 @@ def lite() -> MaskRCNN:
     )
 
 
-def resnet50() -> MaskRCNN:
-    """torchvision's Mask R-CNN R50-FPN v2 with our classes, untrained."""
-    return maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=len(KINDS) + 1, _skip_resize=True)
+def resnet50(classes: int = len(KINDS) + 1) -> MaskRCNN:
+    """torchvision's Mask R-CNN R50-FPN v2, untrained: with our classes, or COCO's 91."""
+    return maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=classes, _skip_resize=True)
 
 
 class MaskRcnn:
@@ -101,7 +106,7 @@ class MaskRcnn:
         floor: lowest score that is reported, and gets a mask (the paper's δ, Eq. 7, is the policy's threshold).
     """
 
-    kinds: frozenset[Kind] = frozenset(KINDS)
+    kinds: frozenset[Kind] = frozenset((*KINDS, "sign"))
 
     def __init__(self, name: str, network: Callable[[], MaskRCNN], device: str, floor: float) -> None:
         self.name, self._network, self._device, self._floor = name, network, torch.device(device), floor
@@ -111,6 +116,7 @@ class MaskRcnn:
     def detect(self, frames: Sequence[Frame]) -> list[list[Region]]:
         """See `Detector`; frames are seen at their own size."""
         found: list[list[Region]] = [[] for _ in frames]
+        labels = LABELS[self._network().roi_heads.box_predictor.cls_score.out_features]
         for members, batch in batches(frames, fill=_GREY):
             at_once = max(1, _PIXELS // (batch.shape[1] * batch.shape[2]))
             for start in range(0, len(members), at_once):
@@ -118,7 +124,7 @@ class MaskRcnn:
                 pixels = torch.from_numpy(batch[start : start + at_once]).to(self._device)
                 outputs = self._forward(pixels.permute(0, 3, 1, 2).float() / 255, [frames[i].shape[:2] for i in some])
                 for i, output in zip(some, outputs, strict=True):
-                    found[i] = self._regions(output)
+                    found[i] = self._regions(output, labels)
         return found
 
     def _forward(self, pixels: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[dict[str, Tensor]]:
@@ -142,14 +148,16 @@ class MaskRcnn:
         outputs, _ = network.roi_heads(features, proposals, images.image_sizes)
         return outputs
 
-    def _regions(self, output: dict[str, Tensor]) -> list[Region]:
+    def _regions(self, output: dict[str, Tensor], labels: Mapping[int, Kind]) -> list[Region]:
         boxes = output["boxes"].tolist()
         masks = output["masks"][:, 0].float().cpu().numpy()  # (n, 28, 28), probability of the region's own class
         regions = []
         for box, mask, score, label in zip(
             boxes, masks, output["scores"].tolist(), output["labels"].tolist(), strict=True
         ):
-            kind, inside = KINDS[label - 1], stretched(mask, box)
+            if label not in labels:
+                continue
+            kind, inside = labels[label], stretched(mask, box)
             corners = corners_of(inside, box) if kind == "plate" else None
             regions.append(Region(kind, score, tuple(box), self.name, corners, mask=inside))
         return regions
@@ -181,24 +189,26 @@ def mask_rcnn_lite(device: str, floor: float) -> MaskRcnn:
 
 
 def mask_rcnn_resnet50(device: str, floor: float) -> MaskRcnn:
-    """The large detector with the user's weights of `KINDS`, made for frames of 1333 pixels."""
+    """The large detector with the user's weights, made for frames of 1333 pixels."""
     name = "mask_rcnn_resnet50"
     return MaskRcnn(name, lambda: models.opened(name, device, load_resnet50), device, floor)
 
 
 def load_lite(file: Path, device: str) -> MaskRCNN:
     """`lite` with the weights of a safetensors file, ready to detect; `ModelError` if they are another's."""
-    return _with_weights(lite(), file, device)
+    return _with_weights(lambda _: lite(), file, device)
 
 
 def load_resnet50(file: Path, device: str) -> MaskRCNN:
     """`resnet50` with the weights of a safetensors file, ready to detect; `ModelError` if they are another's."""
-    return _with_weights(resnet50(), file, device)
+    return _with_weights(resnet50, file, device)
 
 
-def _with_weights(network: MaskRCNN, file: Path, device: str) -> MaskRCNN:
+def _with_weights(build: Callable[[int], MaskRCNN], file: Path, device: str) -> MaskRCNN:
     try:
-        network.load_state_dict({name: value.float() for name, value in load_file(file).items()})
-    except (RuntimeError, SafetensorError) as error:
+        state = {name: value.float() for name, value in load_file(file).items()}
+        network = build(len(state["roi_heads.box_predictor.cls_score.bias"]))
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{file.name} does not hold the weights of this Mask R-CNN: {error}") from error
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 
 from deid_udf import models
 from deid_udf.detect.mask_rcnn import (
     KINDS,
+    LABELS,
     MaskRcnn,
     corners_of,
     lite,
     load_lite,
+    load_resnet50,
     mask_rcnn_lite,
     resnet50,
     stretched,
@@ -130,3 +133,22 @@ def test_the_large_network_has_our_classes():
     state = resnet50().state_dict()
     assert state["roi_heads.box_predictor.cls_score.weight"].shape[0] == len(KINDS) + 1
     assert state["roi_heads.mask_predictor.mask_fcn_logits.weight"].shape[0] == len(KINDS) + 1
+
+
+def test_of_cocos_classes_signs_count_alone(one_plate, network, monkeypatch):
+    """Weights of 91 classes: label 13 is a stop sign, label 2 a bicycle."""
+    coco = FastRCNNPredictor(256, 91)
+    monkeypatch.setattr(network.roi_heads, "box_predictor", coco)
+    assert one_plate.detect([np.zeros((240, 320, 3), np.uint8)]) == [[]]
+    assert LABELS[coco.cls_score.out_features] == {13: "sign"}
+
+
+def test_weights_of_coco_are_told_by_their_classes(tmp_path):
+    state = resnet50(91).state_dict()
+    save_file({name: value.half().contiguous() for name, value in state.items()}, tmp_path / "coco.safetensors")
+    network = load_resnet50(tmp_path / "coco.safetensors", "cpu")
+    assert network.roi_heads.box_predictor.cls_score.out_features == 91
+    state["roi_heads.box_predictor.cls_score.bias"] = torch.zeros(5)
+    save_file({name: value.half().contiguous() for name, value in state.items()}, tmp_path / "five.safetensors")
+    with pytest.raises(ModelError, match="five"):
+        load_resnet50(tmp_path / "five.safetensors", "cpu")
