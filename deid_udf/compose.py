@@ -35,7 +35,7 @@ def compose(frame: Frame, replacements: Sequence[Replacement]) -> tuple[Frame, M
     Returns:
         The new frame, and the bool (H, W) mask of the pixels that may differ from the old one.
     """
-    areas = [_rasterise(r.outline, frame.shape[:2]) for r in replacements]
+    areas = [rasterise(r.outline, frame.shape[:2]) for r in replacements]
     changed = np.zeros(frame.shape[:2], np.bool_)
     for window, mask in areas:
         changed[_slices(window)] |= mask
@@ -47,8 +47,12 @@ def compose(frame: Frame, replacements: Sequence[Replacement]) -> tuple[Frame, M
     return canvas, changed
 
 
-def _rasterise(outline: NDArray[np.float32], size: tuple[int, int]) -> tuple[Window, Mask]:
-    """The part of a convex outline inside the frame: its bounding window there, and the mask over that window."""
+def rasterise(outline: NDArray[np.float32], size: tuple[int, int]) -> tuple[Window, Mask]:
+    """The part of a convex outline (n, 2) inside a frame of `size` (height, width): exactly the pixels that are replaced.
+
+    Returns:
+        its bounding window in the frame, and the bool (h, w) mask over that window; both may be empty.
+    """
     height, width = size
     x0, y0 = np.clip(np.floor(outline.min(0)), 0, (width, height)).astype(int)
     x1, y1 = np.clip(np.ceil(outline.max(0)) + 1, 0, (width, height)).astype(int)

@@ -47,6 +47,7 @@ def entry(object_id: int, found: Found, replacement: Replacement, noise: NoiseSo
         "noise_source": noise.name if spends else "",
         "memo_of": None,
         "public": list(replacement.public),
+        "outline": replacement.outline.ravel().tolist(),
     }
 
 

@@ -74,6 +74,7 @@ OBJECT = pa.struct(
         pa.field("noise_source", pa.string()),  # keyed | os
         pa.field("memo_of", pa.string()),  # "image_id/object_id" that was charged for the same memoised draw
         pa.field("public", pa.list_(pa.string())),  # attributes that the policy declares outside the guarantee
+        pa.field("outline", pa.list_(pa.float32())),  # x, y of each corner of the convex polygon that was replaced
     ]
 )
 

@@ -27,6 +27,7 @@ from deid_udf.report.prometheus import metrics
 TABLES: dict[str, Callable[[Lake], DataFrame]] = {
     "ledger": views.ledger,
     "objects": views.objects,
+    "review": views.review,
     "quarantine": lambda lake: lake.spark.table(lake.table(QUARANTINE)),
     "runs": lambda lake: lake.spark.table(lake.table(RUNS)),
 }

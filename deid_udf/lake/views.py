@@ -38,14 +38,27 @@ def objects(lake: Lake) -> DataFrame:
     return lake.spark.sql(_objects(lake))
 
 
+def review(lake: Lake) -> DataFrame:
+    """One row an object that no detector was sure of (between its low and its high threshold), for a person to look at.
+
+    It was protected all the same.
+    """
+    return lake.spark.sql(_review(lake))
+
+
 def newest(lake: Lake) -> DataFrame:
     """`released`, with only the newest version of each image."""
     return lake.spark.sql(_newest(lake))
 
 
 def create_views(lake: Lake, policy: Policy) -> bool:
-    """Create or replace the views `ledger`, `objects` and `newest`; False where the catalog has no views."""
-    queries = {"ledger": _ledger(lake, policy), "objects": _objects(lake), "newest": _newest(lake)}
+    """Create or replace the views `ledger`, `objects`, `review` and `newest`; False where the catalog has no views."""
+    queries = {
+        "ledger": _ledger(lake, policy),
+        "objects": _objects(lake),
+        "review": _review(lake),
+        "newest": _newest(lake),
+    }
     try:
         for name, query in queries.items():
             lake.spark.sql(f"CREATE OR REPLACE VIEW {lake.table(name)} AS {query}")
@@ -85,6 +98,11 @@ def _left(cap: Decimal, columns: Sequence[str], name: str) -> str:
 
 def _objects(lake: Lake) -> str:
     return f"SELECT {_IMAGE}, o.* FROM {lake.table(RELEASED)} LATERAL VIEW explode(objects) AS o"
+
+
+def _review(lake: Lake) -> str:
+    columns = "object_id, kind, detector, score, box, outcome, cause"
+    return f"SELECT {_IMAGE}, {columns} FROM ({_objects(lake)}) WHERE review"
 
 
 def _newest(lake: Lake) -> str:

@@ -11,6 +11,7 @@ from deid_udf.errors import LakeError
 from deid_udf.lake.audit import Audit, audit
 from deid_udf.lake.session import Lake, open_lake
 from deid_udf.lake.tables import RELEASED, RUNS
+from deid_udf.lake.views import review
 from deid_udf.policy import load_policy
 from deid_udf.privacy import Prior
 from deid_udf.report.audit import page
@@ -37,7 +38,9 @@ def clean(spark, tmp_path_factory) -> Published:
     folder = tmp_path_factory.mktemp("lake")
     lake = open_lake(spark.newSession(), folder.as_uri())
     copy = row("c", []) | {"copy_of": "a", "content_sha256": row("a", [])["content_sha256"]}
-    publish(lake, "r1", POLICY, [row("a", [entry(0), entry(1)]), row("b", []), copy, refused("x")])
+    publish(
+        lake, "r1", POLICY, [row("a", [entry(0), entry(1, review=True, score=0.25)]), row("b", []), copy, refused("x")]
+    )
     repeated = entry(1, memo_of="d/0", epsilon=Decimal(0))
     publish(lake, "r2", POLICY, [row("d", [entry(0), repeated]), row("e", [entry(0, Prior("face"))], sequence=None)])
     return Published(lake, folder, audit(lake, "here"))
@@ -81,6 +84,12 @@ def test_a_clean_lake_has_no_violation_and_adds_up(clean):
     assert {(e.mechanism, e.memoised): e.objects for e in found.events} == {
         ("laplace_vector", False): 3, ("laplace_vector", True): 1, ("prior", False): 1
     }  # fmt: skip
+
+
+def test_what_no_detector_was_sure_of_is_listed_for_a_person(clean):
+    (only,) = review(clean.lake).collect()
+    assert (only["image_id"], only["object_id"], only["kind"], only["box"]) == ("a", 1, "face", [1, 1, 9, 9])
+    assert (only["score"], only["outcome"]) == (0.25, "replaced")
 
 
 def test_caps_left_and_both_accountants(clean):
