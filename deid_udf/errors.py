@@ -73,6 +73,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported"
     HASH_MISMATCH = "hash_mismatch"
     DUPLICATE_ID = "duplicate_image_id"
+    ERASED = "erased"
     ENCODE_FAILED = "encode_failed"
     INTERNAL = "internal"
 

@@ -13,7 +13,9 @@ from pyspark.sql import functions as F
 
 from deid_udf.errors import LakeError
 from deid_udf.lake import checks, spending
+from deid_udf.lake.check_history import check_erasures, check_history, check_runs
 from deid_udf.lake.checks import Violation
+from deid_udf.lake.erasures import Erasure, read_erasures
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import read_history
 from deid_udf.lake.spending import Event, Spend
@@ -71,6 +73,7 @@ class Audit:
         runs: as in the table, newest first.
         policies: policy hash → canonical text.
         quarantined: reason → images.
+        erasures: what was taken out again by order, oldest first.
         violations: all breaches; empty is what a reader hopes for.
     """
 
@@ -90,6 +93,7 @@ class Audit:
     runs: list[dict[str, Any]]
     policies: dict[str, str]
     quarantined: dict[str, int]
+    erasures: list[Erasure]
     violations: list[Violation]
 
     def as_dict(self) -> dict[str, Any]:
@@ -112,6 +116,7 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
     if not exists(lake):
         raise LakeError(f"{location}: no released table; has a run published here?")
     history = read_history(lake)
+    erasures = read_erasures(lake, history)
     runs = lake.spark.table(lake.table(RUNS)).orderBy(F.desc("finished_at")).collect()
     known = list(dict.fromkeys(run["run_id"] for run in runs))
     if run_id is not None and run_id not in known:
@@ -125,8 +130,9 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
     time, events = spending.by_time(released), spending.by_event(released)
     violations = broken or [
         *wrong_policies,
-        *checks.check_runs(time["run"], runs, _quarantined_by_write(lake)),
-        *checks.check_history(lake, history, runs),
+        *check_runs(time["run"], runs, _quarantined_by_write(lake), erasures),
+        *check_history(lake, history, runs),
+        *check_erasures(released, history, erasures),
         *checks.check_rows(released, policies),
         *checks.check_once(released),
         *checks.check_events(released, events),
@@ -156,6 +162,7 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
         runs=[run.asDict() for run in runs],
         policies={digest: policy.canonical() for digest, policy in policies.items()},
         quarantined=_quarantined(lake, run_id),
+        erasures=erasures,
         violations=violations,
     )
 

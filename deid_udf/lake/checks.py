@@ -1,7 +1,7 @@
 """What must hold in published tables, checked from them alone. Every breach is a row with its evidence.
 
 Checked are the rows against themselves (bytes, hashes, sums), against the mechanisms that they name, against the
-policies' caps at every release in history, against what `runs` and `quarantine` say, and against Iceberg's own history.
+policies' caps at every release in history. Iceberg's history, and what other tables say, is `check_history.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ from deid_udf.errors import PolicyError
 from deid_udf.lake.allowances import EPSILON_TYPE
 from deid_udf.lake.gate import violations as violations_of_row
 from deid_udf.lake.session import Lake
-from deid_udf.lake.snapshots import History, Snapshot, iceberg_table
-from deid_udf.lake.spending import Event, Spend
+from deid_udf.lake.snapshots import iceberg_table
+from deid_udf.lake.spending import Event
 from deid_udf.lake.tables import RELEASED
 from deid_udf.ledger import to_decimal
 from deid_udf.policy import Policy, parse_policy
@@ -31,7 +31,7 @@ from deid_udf.schema import Status
 
 MOST = 100  # rows that one check names
 _REQUESTS = 16  # at once, to the store
-_KEY = ["image_id", "content_sha256", "policy_hash"]
+KEY = ["image_id", "content_sha256", "policy_hash"]
 _WIDE = "decimal(37,18)"  # two of these add up to DECIMAL(38, 18) exactly; two DECIMAL(38, 18) are rounded
 
 
@@ -120,13 +120,13 @@ def check_rows(released: DataFrame, policies: Mapping[str, Policy]) -> list[Viol
     names = F.filter(F.array(*(F.when(broken, F.lit(name)) for name, broken in rules)), lambda n: n.isNotNull())
     told = F.create_map(*(part for name, text in evidence.items() for part in (F.lit(name), text)))
     found = released.withColumn("_names", F.array_distinct(names)).where(F.size("_names") > 0)
-    found = found.select(_subject(), F.explode("_names").alias("name"), told.alias("told"))
+    found = found.select(subject(), F.explode("_names").alias("name"), told.alias("told"))
     return [Violation(r["name"], r["subject"], r["told"][r["name"]]) for r in found.limit(MOST).collect()]
 
 
 def check_once(released: DataFrame) -> list[Violation]:
     """No image twice under one policy."""
-    twice = released.groupBy(*_KEY).count().where("count > 1").limit(MOST).collect()
+    twice = released.groupBy(*KEY).count().where("count > 1").limit(MOST).collect()
     return [Violation("once", f"image {row['image_id']}", f"released {row['count']} times") for row in twice]
 
 
@@ -153,49 +153,6 @@ def check_caps(released: DataFrame, policies: Mapping[str, Policy]) -> list[Viol
     return [v for columns, by_policy in caps.items() for v in _over(released, columns, by_policy)][:MOST]
 
 
-def check_runs(by_run: Sequence[Spend], runs: Sequence[Row], quarantined: Mapping[int, int]) -> list[Violation]:
-    """What `runs` says of each run is what the tables hold."""
-    found = []
-    told: dict[str, list[Row]] = {}
-    for run in runs:
-        told.setdefault(run["run_id"], []).append(run)
-        if quarantined.get(run["snapshot_id"], 0) != run["quarantined"]:
-            evidence = f"{quarantined.get(run['snapshot_id'], 0)} quarantined images, it says {run['quarantined']}"
-            found.append(Violation("run", f"run {run['run_id']}", evidence))
-    spends = {str(spend.key["run_id"]): spend for spend in by_run}
-    for run_id in sorted(told.keys() | spends.keys()):
-        spend = spends.get(run_id)
-        here = (spend.images, spend.objects, spend.epsilon) if spend else (0, 0, Decimal(0))
-        attempts = told.get(run_id, [])
-        epsilons = [run["epsilon"] for run in attempts]
-        said = (
-            sum(run["released"] for run in attempts),
-            sum(run["objects"] for run in attempts),
-            None if None in epsilons else sum(epsilons, Decimal(0)),
-        )
-        if here != said:
-            names = ("images", "objects", "ε")
-            parts = [f"{h} {n}, it says {s}" for h, s, n in zip(here, said, names, strict=True) if h != s]
-            found.append(Violation("run", f"run {run_id}", "; ".join(parts)))
-    return found
-
-
-def check_history(lake: Lake, history: History, runs: Sequence[Row]) -> list[Violation]:
-    """Published rows are only ever added: whatever else changed `main` is named, row by row."""
-    quarantined = {run["snapshot_id"]: run["quarantined"] for run in runs}
-    found: list[Violation] = []
-    for snapshot in history.published:
-        parent = history.snapshots.get(snapshot.parent or 0)
-        if snapshot.run_id is not None or parent is None or snapshot.summary.get("operation", "") == "replace":
-            continue
-        dropped = int(snapshot.summary.get("deleted-records", 0))
-        added = int(snapshot.summary.get("added-records", 0))
-        if not added and dropped == quarantined.get(parent.id, 0):
-            continue  # the run took its quarantined rows off its own branch
-        found += _changed(lake, parent, snapshot)
-    return found[:MOST]
-
-
 def check_sample(released: DataFrame, policies: Mapping[str, Policy], size: int) -> list[Violation]:
     """A sample, drawn by hash, through all that the release gate checks of an image, metadata included."""
     texts = {digest: policy.canonical() for digest, policy in policies.items()}
@@ -213,8 +170,8 @@ def check_sample(released: DataFrame, policies: Mapping[str, Policy], size: int)
             ]
             yield pd.DataFrame(wrong, columns=["subject", "wrong"])
 
-    drawn = released.select(*_KEY, "run_id").orderBy(F.xxhash64(*_KEY)).limit(size)
-    sample = released.join(F.broadcast(drawn), [*_KEY, "run_id"], "left_semi")
+    drawn = released.select(*KEY, "run_id").orderBy(F.xxhash64(*KEY)).limit(size)
+    sample = released.join(F.broadcast(drawn), [*KEY, "run_id"], "left_semi")
     found = sample.mapInPandas(check_batches, "subject string, wrong string")
     return [Violation("sample", row["subject"], row["wrong"]) for row in found.limit(MOST).collect()]
 
@@ -252,7 +209,7 @@ def _images_with(released: DataFrame, event: Event) -> list[str]:
 
     pairs = [F.lit(text) for pair in event.parameters.items() for text in pair]
     known = F.create_map(*pairs) if pairs else F.expr("map('', '')")
-    rows = released.where(F.exists("objects", same)).select(_subject()).limit(MOST)
+    rows = released.where(F.exists("objects", same)).select(subject()).limit(MOST)
     return [row["subject"] for row in rows.collect()]
 
 
@@ -283,34 +240,6 @@ def _over(released: DataFrame, columns: Sequence[str], caps: Mapping[str, Decima
     ]
 
 
-def _changed(lake: Lake, parent: Snapshot, snapshot: Snapshot) -> list[Violation]:
-    told = ["run_id", "status", "output_sha256", "epsilon_total", "epsilon_max"]
-    # Rows are compared as a whole, the bytes through their hash.
-    whole = F.xxhash64(F.to_json(F.struct("*", F.sha2("protected", 256).alias("_bytes")).dropFields("protected")))
-
-    def rows(of: Snapshot) -> DataFrame:
-        table = lake.spark.read.option("versionAsOf", of.id).table(lake.table(RELEASED))
-        return table.where(F.col("status") == str(Status.RELEASED)).select(*_KEY, *told, whole.alias("whole"))
-
-    before, after = rows(parent), rows(snapshot)
-    joined = before.alias("b").join(after.alias("a"), _KEY, "full").where("not (b.whole <=> a.whole)")
-    when = f"{snapshot.committed_at:%Y-%m-%d %H:%M}"
-    made = f"snapshot {snapshot.id} ({snapshot.summary.get('operation', 'change')}, {when})"
-    columns = [*told, "whole"]
-    changed = joined.select(*_KEY, *(f"b.{c}" for c in columns), *(F.col(f"a.{c}").alias(f"new_{c}") for c in columns))
-    found = []
-    for row in changed.limit(MOST).collect():
-        if row["new_whole"] is None:
-            evidence = f"removed by {made}"
-        elif row["whole"] is None:
-            evidence = f"added by {made}, which is no run"
-        else:
-            parts = [f"{c} was {row[c]}, is {row[f'new_{c}']}" for c in told if row[c] != row[f"new_{c}"]]
-            evidence = f"changed by {made}: {'; '.join(parts) or 'its content'}"
-        found.append(Violation("history", f"image {row['image_id']}", evidence))
-    return found
-
-
 def _size(store: Any, path: str) -> int | None:
     try:
         size: int = store.newInputFile(path).getLength()
@@ -319,7 +248,8 @@ def _size(store: Any, path: str) -> int | None:
     return size
 
 
-def _subject() -> Column:
+def subject() -> Column:
+    """Names a row of `released` in a violation."""
     return F.concat(F.lit("image "), F.col("image_id"), F.lit(" (run "), F.col("run_id"), F.lit(")")).alias("subject")
 
 

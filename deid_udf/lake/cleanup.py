@@ -32,7 +32,7 @@ def discard(lake: Lake, branches: Sequence[str]) -> None:
         return
     for name in here:
         _empty(lake, name, history.main)
-    _expire(lake, [s.id for s in read_history(lake).unreferenced])
+    expire(lake, [s.id for s in read_history(lake).unreferenced])
     for run_id in sorted(runs):
         _remove_orphans(lake, run_id)
     for name in here:
@@ -55,7 +55,7 @@ def _empty(lake: Lake, name: str, main: int) -> None:
     )
 
 
-def _expire(lake: Lake, snapshots: Sequence[int]) -> None:
+def expire(lake: Lake, snapshots: Sequence[int]) -> None:
     """Expire these and no other, with Iceberg's API, which deletes the files that no other snapshot names."""
     if not snapshots:
         return

@@ -1,6 +1,7 @@
 """Protected images as plain objects, under a key made of content and policy: writing one again changes nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import functions as F
@@ -30,12 +31,16 @@ def export(lake: Lake, run_id: str, prefix: str) -> int:
 
     def write(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            for row in batch.itertuples(index=False):
-                key = f"{row.policy_hash}/{row.content_sha256}.{SUFFIXES[str(row.output_format)]}"
-                put(f"{base}/{key}", bytes(row.protected))  # type: ignore[arg-type]
+            for row in batch.to_dict("records"):
+                put(f"{base}/{object_of(row)}", bytes(row["protected"]))
             yield pd.DataFrame({"objects": [len(batch)]})
 
     rows = lake.spark.table(lake.table(RELEASED)).where((F.col("run_id") == run_id) & F.col("copy_of").isNull())
     columns = rows.select("policy_hash", "content_sha256", "output_format", "protected")
     total = columns.mapInPandas(write, "objects long").agg(F.sum("objects").alias("objects")).collect()[0]
     return int(total["objects"] or 0)
+
+
+def object_of(row: Mapping[Any, Any]) -> str:
+    """An image's key below the prefix, from columns `policy_hash`, `content_sha256` and `output_format`."""
+    return f"{row['policy_hash']}/{row['content_sha256']}.{SUFFIXES[row['output_format']]}"

@@ -57,6 +57,18 @@ def put(uri: str, data: bytes) -> None:
     part.replace(target)
 
 
+def remove(uri: str) -> bool:
+    """Remove one object behind a `file:` or `s3a:` URI; False where a folder has none (a bucket does not say)."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("s3", "s3a"):
+        client().delete_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+        return True
+    target = Path(unquote(parts.path))
+    there = target.exists()
+    target.unlink(missing_ok=True)
+    return there
+
+
 def _from_folder(file: Path, max_bytes: int | None) -> bytes:
     try:
         with file.open("rb") as stream:

@@ -2,6 +2,7 @@
 
 * released before under this policy, or decided by this very run: skipped;
 * one id over different bytes: refused, all of them, for nobody can say which is meant;
+* an id or bytes that were erased: refused, since they would come back;
 * bytes that were released under another id, or that another record of this run has: a copy, which spends nothing;
 * all else: protected, within an allowance.
 """
@@ -15,7 +16,7 @@ from pyspark.sql.types import StructField, StructType
 from deid_udf.errors import Reason, UsageError
 from deid_udf.lake.allowances import with_allowances
 from deid_udf.lake.session import Lake
-from deid_udf.lake.tables import QUARANTINE, spark_schema
+from deid_udf.lake.tables import ERASURES, QUARANTINE, spark_schema
 from deid_udf.policy import Policy
 from deid_udf.schema import RECORD
 
@@ -107,7 +108,8 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
         .groupBy("content_sha256")
         .agg(F.min("image_id").alias("_original"))
     )
-    new = new.withColumn("_refused", F.col("_ids") > 1)
+    new = _with_erased(new, lake.spark.table(lake.table(ERASURES)))
+    new = new.withColumn("_refused", F.col("_erased") | (F.col("_ids") > 1))
     new = new.join(originals, "content_sha256", "left")
     # Among records of this run, the smallest id that is not refused stands for the content.
     candidate = F.when(~F.col("_refused"), F.col("image_id"))
@@ -118,12 +120,13 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
     )
     decisions = new.select("*", original.alias("_stands"), action)
     decisions = decisions.withColumn("copy_of", F.when(F.col("action") == COPY, F.col("_stands")))
-    decisions = decisions.drop("_ids", "_refused", "_original", "_stands")
+    refusal = F.when(F.col("_erased"), str(Reason.ERASED)).otherwise(str(Reason.DUPLICATE_ID))
+    decisions = decisions.withColumn("refusal", F.when(F.col("action") == REFUSE, refusal))
+    decisions = decisions.drop("_ids", "_erased", "_refused", "_original", "_stands")
 
     protect = with_allowances(decisions.where(F.col("action") == PROTECT), policy, published)
     rest = decisions.where(F.col("action") != PROTECT)
     decisions = protect.unionByName(rest, allowMissingColumns=True)
-    decisions = decisions.withColumn("refusal", F.when(F.col("action") == REFUSE, F.lit(str(Reason.DUPLICATE_ID))))
     decisions = decisions.persist()
     found = decisions.groupBy("action").agg(F.count("*").alias("images"), F.max("_rows").alias("rows")).collect()
     return Selection(
@@ -153,6 +156,15 @@ def with_bytes(records: DataFrame, selection: Selection) -> DataFrame:
 def small(rows: DataFrame, count: int) -> DataFrame:
     """Metadata rows, to be broadcast if they are few, so that a join with them moves no image."""
     return F.broadcast(rows) if count < _BROADCAST else rows
+
+
+def _with_erased(images: DataFrame, erasures: DataFrame) -> DataFrame:
+    """Images, with `_erased`: whether their id or their bytes were erased."""
+    ids = erasures.select(F.col("image_sha256").alias("_id")).distinct()
+    contents = erasures.select(F.col("content_sha256").alias("_content")).distinct()
+    named = images.join(F.broadcast(ids), F.sha2("image_id", 256) == F.col("_id"), "left")
+    named = named.join(F.broadcast(contents), F.col("content_sha256") == F.col("_content"), "left")
+    return named.withColumn("_erased", F.col("_id").isNotNull() | F.col("_content").isNotNull()).drop("_id", "_content")
 
 
 def _without(images: DataFrame, decided: DataFrame) -> DataFrame:

@@ -20,6 +20,7 @@ from deid_udf.log import logger
 
 MAIN = "main"
 RUN_ID = "deid.run-id"  # snapshot property: the run that wrote it
+ERASURE = "deid.erasure"  # snapshot property: JSON of who erased what, and why (erasures.py)
 FACTS = "deid.facts"  # snapshot property: JSON of what `runs` says of the run (record.py)
 
 _TRIES = 5

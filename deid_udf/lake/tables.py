@@ -1,8 +1,9 @@
-"""The lake's three tables.
+"""The lake's tables.
 
 `released` holds one row an image and version: the protected bytes and their ledger in one row, so that one commit
 publishes both. `quarantine` says what was not released and why, never its bytes. `runs` says who published what, under
-which policy, models and code. Only `released` is the truth; the other two are derived from it (`record.py`).
+which policy, models and code, `erasures` what was taken out again, and by whose order. Only `released` is the truth;
+the others are derived from it (`record.py`, `erasures.py`).
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from deid_udf.schema import EPSILON, RECORD, RESULT
 RELEASED = "released"
 QUARANTINE = "quarantine"
 RUNS = "runs"
+ERASURES = "erasures"
 
 _UTC = pa.timestamp("us", tz="UTC")
 _KEYS = [
@@ -70,6 +72,20 @@ RUNS_SCHEMA = pa.schema(
         pa.field("epsilon", EPSILON),  # null is unbounded
     ]
 )
+ERASURES_SCHEMA = pa.schema(
+    [
+        pa.field("snapshot_id", pa.int64()),  # of `released`: the deletion
+        pa.field("erased_at", _UTC),
+        pa.field("erased_by", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("image_sha256", pa.string()),  # of the image's id
+        pa.field("content_sha256", pa.string()),
+        pa.field("run_id", pa.string()),
+        pa.field("policy_hash", pa.string()),
+        pa.field("objects", pa.int64()),
+        pa.field("epsilon", EPSILON),  # what the release had spent; null is unbounded
+    ]
+)
 
 _PROPERTIES = {
     "format-version": "2",
@@ -96,6 +112,7 @@ def create_tables(lake: Lake) -> None:
             (RELEASED, RELEASED_SCHEMA, "PARTITIONED BY (run_id, status)", _LOOKED_UP),
             (QUARANTINE, QUARANTINE_SCHEMA, "PARTITIONED BY (run_id)", {}),
             (RUNS, RUNS_SCHEMA, "", {}),
+            (ERASURES, ERASURES_SCHEMA, "", {}),
         ):
             properties = ", ".join(f"'{k}'='{v}'" for k, v in (_PROPERTIES | extra).items())
             spark.sql(
@@ -108,9 +125,9 @@ def create_tables(lake: Lake) -> None:
         raise LakeError(f"the lake cannot be opened or written: {first_line(error)}") from error
 
 
-def exists(lake: Lake) -> bool:
-    """Whether there is a `released` table."""
-    return lake.spark.catalog.tableExists(lake.table(RELEASED))
+def exists(lake: Lake, name: str = RELEASED) -> bool:
+    """Whether there is a table of that name."""
+    return lake.spark.catalog.tableExists(lake.table(name))
 
 
 def add_columns(lake: Lake, wanted: StructType) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from deid_udf.lake.audit import DELTAS, Audit, Composed
+from deid_udf.lake.erasures import Erasure
 from deid_udf.lake.spending import Event, Spend
 from deid_udf.report import plots
 
@@ -46,6 +47,7 @@ def context(audit: Audit, title: str = "Privacy audit") -> dict[str, Any]:
         "top_images": [(name(s.key), number(s.objects), epsilon(s.epsilon)) for s in audit.top_images],
         "events": [_event_row(event) for event in audit.events],
         "quarantined": [(reason, number(count)) for reason, count in audit.quarantined.items()],
+        "erasures": [_erasure_row(erasure) for erasure in audit.erasures],
         "policies": [
             (digest, json.dumps(json.loads(text), indent=2, ensure_ascii=False))
             for digest, text in audit.policies.items()
@@ -121,6 +123,11 @@ def _event_row(event: Event) -> tuple[Cell, ...]:
         number(event.objects),
         epsilon(event.total),
     )
+
+
+def _erasure_row(erasure: Erasure) -> tuple[Cell, ...]:
+    runs = ", ".join(sorted({row.run_id for row in erasure.rows}))
+    return f"{erasure.at:%Y-%m-%d %H:%M}", erasure.by, erasure.reason, number(len(erasure.rows)), runs
 
 
 def _composed_row(composed: Composed) -> tuple[Cell, ...]:

@@ -11,14 +11,16 @@ from deid_udf.policy import Policy
 from tests.support.processes import KEY
 from tests.support.records import Record, write_records
 
+# Seconds of life do not pay for the second compiler; the first one's code is all kept, over all tests.
+_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def noise_key() -> Iterator[None]:
     """Before any session starts: drivers and workers inherit the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEID_NOISE_KEY", KEY)
-        # Seconds of life do not pay for the second compiler.
-        patch.setenv("PYSPARK_SUBMIT_ARGS", "--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell")
+        patch.setenv("PYSPARK_SUBMIT_ARGS", f'--driver-java-options "{_JAVA}" pyspark-shell')
         yield
 
 

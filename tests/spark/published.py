@@ -83,8 +83,8 @@ def refused(name: str) -> dict[str, Any]:
     return {"image_id": name, "content_sha256": "0" * 64, "status": "quarantined", "reason": "truncated"}
 
 
-def publish(lake: Lake, run_id: str, policy: Policy, rows: Iterable[dict[str, Any]]) -> None:
-    """Publish rows as one run; the gate is not asked."""
+def attempt(lake: Lake, run_id: str, policy: Policy) -> Attempt:
+    """An attempt of a run that starts now."""
     create_tables(lake)
     started = datetime.now(UTC)
     facts = {
@@ -97,14 +97,17 @@ def publish(lake: Lake, run_id: str, policy: Policy, rows: Iterable[dict[str, An
         "read": 0,
         "skipped": 0,
     }
-    attempt = Attempt(lake, run_id, policy, read_history(lake).main, started, branch_name(run_id, started), facts)
-    create_branch(attempt)
+    return Attempt(lake, run_id, policy, read_history(lake).main, started, branch_name(run_id, started), facts)
+
+
+def publish(lake: Lake, run_id: str, policy: Policy, rows: Iterable[dict[str, Any]]) -> None:
+    """Publish rows as one run; the gate is not asked."""
+    made = attempt(lake, run_id, policy)
+    create_branch(made)
     schema = spark_schema(f for f in RELEASED_SCHEMA if f.name not in ("run_id", "policy_hash", "released_at"))
     filled = [tuple(r.get(name) for name in schema.names) for r in rows]
-    append(attempt, lake.spark.createDataFrame(filled, schema))
-    drop_quarantined(attempt)
-    lake.spark.sql(
-        f"CALL lake.system.fast_forward('{attempt.table.removeprefix('lake.')}', 'main', '{attempt.branch}')"
-    )
-    drop_branch(lake, attempt.branch)
+    append(made, lake.spark.createDataFrame(filled, schema))
+    drop_quarantined(made)
+    lake.spark.sql(f"CALL lake.system.fast_forward('{made.table.removeprefix('lake.')}', 'main', '{made.branch}')")
+    drop_branch(lake, made.branch)
     record_runs(lake)

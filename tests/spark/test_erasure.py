@@ -1,30 +1,106 @@
-"""The right to erasure, word for word as docs/operator.md gives it to operators."""
+"""The right to erasure, by the command that docs/operator.md gives to operators."""
 
 import re
+import shlex
+import sys
 from pathlib import Path
 
-from tests.support.lakes import rows
+import pytest
+
+from deid_udf.errors import LakeError, UsageError
+from deid_udf.lake.audit import audit
+from deid_udf.lake.erase import erase
+from deid_udf.lake.export import export
+from deid_udf.lake.session import open_lake
+from deid_udf.lake.snapshots import read_history
+from deid_udf.lake.tables import RELEASED
+from deid_udf.lake.write import create_branch
+from deid_udf.policy import load_policy
+from jobs.erase import main
+from tests.spark.published import attempt, entry, publish, row
+from tests.support.lakes import branches, rows
 from tests.support.records import faces_policy, record, street
 
 DOCUMENTED = "cam-1/2026-11-24/0001.jpg"
+POLICY = load_policy(Path(__file__).resolve().parents[2] / "conf/policy/street.yaml")
 
 
-def _statements() -> list[str]:
+def _command(folder: Path) -> list[str]:
+    """The page's command, on another lake and export."""
     page = Path("docs/operator.md").read_text()
-    (block,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-    return [statement for statement in block.split(";") if statement.strip()]
+    (block,) = re.findall(r"```bash\n(.*jobs/erase\.py(?:.|\n)*?)```", page)
+    words = shlex.split(block.replace("\\\n", " "))
+    words[words.index("--lake") + 1] = (folder / "lake").as_uri()
+    words[words.index("--export") + 1] = (folder / "export").as_uri()
+    return words[words.index("jobs/erase.py") :]
 
 
-def test_after_an_erasure_no_file_of_the_lake_holds_the_image(lake, run, tmp_path):
+def test_after_an_erasure_no_file_of_the_lake_holds_the_image(lake, run, tmp_path, monkeypatch):
     folder = tmp_path / "lake"
-    run([record(DOCUMENTED, street(0)), record("kept", street(1)), record("copy", street(0))], faces_policy(), "night")
+    night = [record(DOCUMENTED, street(0)), record("kept", street(1)), record("copy", street(0))]
+    run(night, faces_policy(), "night")
+    export(lake, "night", (tmp_path / "export").as_uri())
     (picture,) = [row["protected"] for row in rows(folder) if row["image_id"] == DOCUMENTED]
 
     def holding() -> list[Path]:
-        return [file for file in folder.rglob("*") if file.is_file() and picture[:2000] in file.read_bytes()]
+        return [file for file in tmp_path.rglob("*.*") if file.is_file() and picture[:2000] in file.read_bytes()]
 
-    assert holding()
-    for statement in _statements():
-        lake.spark.sql(statement)
+    assert {file.suffix for file in holding()} >= {".parquet", ".jpg"}
+    monkeypatch.setattr(sys, "argv", _command(tmp_path))
+    assert main() == 0
     assert [row["image_id"] for row in rows(folder)] == ["kept"]
     assert holding() == []
+
+    found = audit(lake, "here")
+    assert found.violations == []
+    (erasure,) = found.erasures
+    assert (len(erasure.rows), erasure.by) == (2, "A. Lawyer")
+    assert DOCUMENTED not in str(rows(folder, "erasures"))
+    assert main() == 0  # again: nothing left to do
+
+    again = run(night, faces_policy(epsilon="0.5"), "night-2")
+    assert (again["released"], again["quarantined"]) == (1, {"erased": 2})
+
+
+@pytest.fixture
+def published(spark, tmp_path):
+    """A lake of two runs, made without a model."""
+    lake = open_lake(spark, (tmp_path / "lake").as_uri())
+    publish(lake, "r1", POLICY, [row("a", [entry(0)]), row("b", [entry(0), entry(1)])])
+    publish(lake, "r2", POLICY, [row("c", [entry(0)]), row("d", [entry(0)]), row("e", [entry(0)])])
+    return lake
+
+
+def test_what_is_deleted_beyond_the_mark_is_a_violation(published, tmp_path):
+    create_branch(attempt(published, "r3", POLICY))
+    erase(published, ["a"], by="a judge", reason="order 12")
+    assert branches(tmp_path / "lake") == {"main"}  # the run under way has to begin anew
+    erase(published, ["b"], by="a judge", reason="order 13")  # the first one's snapshot expires
+    assert len(read_history(published).snapshots) == 1
+    found = audit(published, "here")
+    assert (found.violations, [e.reason for e in found.erasures]) == ([], ["order 12", "order 13"])
+
+    delete = f"DELETE FROM {published.table(RELEASED)} WHERE image_id = "
+    published.spark.sql(delete + "'c'")
+    forged = "spark.sql.iceberg.snapshot-property.deid.erasure"
+    published.spark.conf.set(forged, '{"by": "x", "reason": "y", "rows": []}')
+    published.spark.sql(delete + "'d'")
+    published.spark.conf.unset(forged)
+    publish(published, "r4", POLICY, [row("a", [entry(0)])])
+    assert {(v.check, v.subject) for v in audit(published, "here").violations} == {
+        ("history", "image c"),  # without a mark
+        ("history", "image d"),  # which its mark does not name
+        ("run", "run r2"),
+        ("erasure", "image a (run r4)"),  # erased, and back
+    }
+
+
+def test_what_cannot_be_erased_is_said_before_anything_is(published, tmp_path):
+    with pytest.raises(UsageError, match="neither released nor erased: z"):
+        erase(published, ["a", "z"], by="a judge", reason="order 12")
+    with pytest.raises(UsageError, match="who ordered it"):
+        erase(published, ["a"], by=" ", reason="order 12")
+    published.spark.sql(f"ALTER TABLE {published.table(RELEASED)} CREATE TAG kept")
+    with pytest.raises(LakeError, match="tag kept would keep the images"):
+        erase(published, ["a"], by="a judge", reason="order 12")
+    assert len(rows(tmp_path / "lake")) == 5

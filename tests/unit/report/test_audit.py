@@ -8,6 +8,7 @@ import pytest
 
 from deid_udf.lake.audit import Audit, Composed
 from deid_udf.lake.checks import Violation
+from deid_udf.lake.erasures import Erased, Erasure
 from deid_udf.lake.spending import Event, Spend
 from deid_udf.report.audit import epsilon, page
 from deid_udf.report.prometheus import metrics
@@ -54,6 +55,7 @@ def clean() -> Audit:
         runs=[run],
         policies={"ab" * 32: '{"name": "street"}'},
         quarantined={"truncated": 1},
+        erasures=[Erasure(7, AT, "a judge", "order 12", (Erased("0" * 64, "1" * 64, "r1", "ab" * 32, 1, Decimal(8)),))],
         violations=[],
     )
 
