@@ -6,8 +6,10 @@ PATH and LAKE are file:///… or s3a://…; `python jobs/deidentify.py …` does
 """
 
 import argparse
+from pathlib import Path
 
 from deid_udf.cli import run, summarise
+from deid_udf.lake.coco import write_coco
 from deid_udf.lake.export import export
 from deid_udf.lake.run import check_models, deidentify
 from deid_udf.lake.session import open_lake, open_session, read_records
@@ -35,6 +37,9 @@ def main() -> int:
     parser.add_argument(
         "--export", metavar="PREFIX", help="also put each image of the run there as PREFIX/POLICY/CONTENT.jpg"
     )
+    parser.add_argument(
+        "--coco", type=Path, metavar="FILE", help="also describe the run's images there, as COCO JSON with masks"
+    )
     options = parser.parse_args()
     policy = load_policy(options.policy)
     check_models(policy)
@@ -43,6 +48,8 @@ def main() -> int:
         summary = deidentify(lake, read_records(lake.spark, options.records), policy, options.run_id)
         if options.export:
             summary["exported"] = export(lake, options.run_id, options.export)
+        if options.coco:
+            summary["annotated"] = write_coco(lake, options.run_id, options.coco)
     summarise(summary)
     return 0
 

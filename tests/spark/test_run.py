@@ -4,11 +4,15 @@ from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
+from pycocotools.coco import COCO
 
 from deid_udf.errors import GateRefused, PublishConflict, UsageError
 from deid_udf.lake import run as job
+from deid_udf.lake.coco import write_coco
 from deid_udf.lake.record import record_runs
 from deid_udf.lake.select import normalise, select
 from deid_udf.lake.session import read_records
@@ -29,7 +33,7 @@ def test_a_night_a_rerun_and_the_nights_after(run, lake, tmp_path):
     folder = tmp_path / "lake"
     night = [
         *streets(3),
-        record("two-faces", street(20, 2), None, weather="rain"),
+        record("two-faces", street(20, 2, "PNG"), None, weather="rain"),
         record("twin", street(0), "s7"),  # the bytes of street-000
         streets(1)[0],  # the very same record again
         record("torn", street(30), "s0"),
@@ -64,6 +68,7 @@ def test_a_night_a_rerun_and_the_nights_after(run, lake, tmp_path):
     assert (recorded["read"], recorded["released"], recorded["quarantined"], recorded["epsilon"]) == (15, 5, 9, 5)
     assert parse_policy(recorded["policy"]) == POLICY
     assert branches(folder) == {"main"}
+    masks_cover_what_changed(lake, tmp_path / "coco.json", {row["image_id"]: row["image"] for row in night}, published)
 
     # The same again: nothing is written, nothing is spent.
     state = read_history(lake).main
@@ -88,6 +93,26 @@ def test_a_night_a_rerun_and_the_nights_after(run, lake, tmp_path):
     assert [row["guarantees"] for row in views] == [["pure"]] * 2
     assert newest(lake).where("image_id = 'street-000'").collect()[0]["policy_hash"] == stricter.hash
     assert objects(lake).count() == 8
+
+
+def masks_cover_what_changed(lake, file, originals, published):
+    """The sidecar of `night-1`, read by COCO's own tools: no pixel outside its masks moved, and most inside did."""
+    assert write_coco(lake, "night-1", file) == 5
+    coco = COCO(file)
+    images = {image["name"]: image for image in coco.loadImgs(coco.getImgIds())}
+    assert set(images) == set(published) - {"twin"}
+    assert {c["name"] for c in coco.loadCats(coco.getCatIds())} == {"face", "plate"}
+    two = images["two-faces"]
+    before, after = (
+        np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+        for data in (originals["two-faces"], published["two-faces"]["protected"])
+    )
+    assert before.shape == (two["height"], two["width"], 3)
+    masks = [coco.annToMask(a).astype(bool) for a in coco.loadAnns(coco.getAnnIds(imgIds=two["id"]))]
+    moved, covered = (before != after).any(2), np.logical_or.reduce(masks)
+    assert len(masks) == 2
+    assert not moved[~covered].any()
+    assert all(moved[mask].mean() > 0.9 for mask in masks)
 
 
 def test_caps_hold_before_spending_and_over_runs(run, tmp_path):
