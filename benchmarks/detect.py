@@ -32,8 +32,7 @@ def main() -> None:
     with context.Pool(PROCESSES, open_process, (context.Barrier(PROCESSES),)) as pool:
         print("| detector | core-s a frame | s a frame on two cores |\n|---|---|---|")
         for choice in detection.detectors:
-            seen_at = "own size" if choice.long_side is None else f"{choice.long_side} px"
-            print_row(f"`{choice.model}`, {seen_at}", pool, detection, [choice])
+            print_row(f"`{choice.model}` at {choice.scale:g}", pool, detection, [choice])
         print_row("all", pool, detection, detection.detectors)
 
 

@@ -53,14 +53,14 @@ class DetectorChoice(_Strict):
         threshold: lowest score that is protected (δ of Eq. 6).
         review: regions scored below this are also listed for a person to look at.
         tile: side in pixels of overlapping tiles for larger frames, or None to see the frame whole.
-        long_side: frames are resized so that their longer side is this, or None for their own size.
+        scale: size at which the detector sees whole frames: 0.5 halves both sides. Tiles stay at their own.
     """
 
     model: str
     threshold: Share
     review: Share = 0.5
     tile: int | None = Field(default=None, ge=128)
-    long_side: int | None = Field(default=None, ge=128)
+    scale: float = Field(default=1.0, gt=0, le=4)
 
 
 Class = Literal["face", "plate", "sign"]

@@ -51,10 +51,10 @@ class View:
         )
 
 
-def views(frame: Frame, *, tile: int | None, long_side: int | None) -> Iterator[View]:
-    """The whole frame (resized to `long_side` if given), then overlapping tiles where it is larger than one."""
+def views(frame: Frame, *, tile: int | None, scale: float) -> Iterator[View]:
+    """The whole frame, resized by `scale`, then overlapping tiles of its own size where it is larger than one."""
     height, width = frame.shape[:2]
-    yield _resized(frame, long_side)
+    yield _resized(frame, scale)
     if tile is None or max(height, width) <= tile:
         return
     for y in _starts(height, tile):
@@ -64,13 +64,12 @@ def views(frame: Frame, *, tile: int | None, long_side: int | None) -> Iterator[
             yield View(np.ascontiguousarray(image), (1.0, 1.0), (x, y), inner)
 
 
-def _resized(frame: Frame, long_side: int | None) -> View:
+def _resized(frame: Frame, scale: float) -> View:
     height, width = frame.shape[:2]
-    if long_side is None or long_side == max(height, width):
+    if scale == 1:
         return View(frame, (1.0, 1.0), (0, 0))
-    ratio = long_side / max(height, width)
-    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    how = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     image = np.asarray(cv2.resize(frame, size, interpolation=how), np.uint8)
     return View(image, (size[0] / width, size[1] / height), (0, 0))
 

@@ -61,7 +61,7 @@ def _look(frames: Sequence[Frame], choice: DetectorChoice, detector: Detector) -
     seen: list[tuple[int, View]] = [
         (i, view)
         for i, frame in enumerate(frames)
-        for view in views(frame, tile=choice.tile, long_side=choice.long_side)
+        for view in views(frame, tile=choice.tile, scale=choice.scale)
     ]
     regions: list[list[Region]] = [[] for _ in frames]
     for (i, view), some in zip(seen, detector.detect([view.image for _, view in seen]), strict=True):

@@ -14,13 +14,13 @@ def frame_of(height, width):
 
 def test_a_small_frame_is_seen_whole_and_once():
     frame = frame_of(100, 200)
-    (view,) = views(frame, tile=256, long_side=None)
+    (view,) = views(frame, tile=256, scale=1)
     assert view.image is frame
 
 
 def test_tiles_cover_the_frame_and_overlap():
     frame = frame_of(300, 700)
-    whole, *tiles = views(frame, tile=256, long_side=None)
+    whole, *tiles = views(frame, tile=256, scale=1)
     assert whole.image.shape == frame.shape
     covered = np.zeros(frame.shape[:2], int)
     for tile in tiles:
@@ -34,7 +34,7 @@ def test_tiles_cover_the_frame_and_overlap():
 
 
 def test_regions_return_to_frame_pixels():
-    (view,) = views(frame_of(100, 200), tile=None, long_side=400)
+    (view,) = views(frame_of(100, 200), tile=None, scale=2)
     corners = np.array([(40, 20), (80, 20), (80, 60), (40, 60)], np.float32)
     region = view.to_frame(Region("plate", 0.9, (40, 20, 80, 60), "d", corners=corners))
     assert region.box == pytest.approx((20, 10, 40, 30))
@@ -44,12 +44,12 @@ def test_regions_return_to_frame_pixels():
 
 @pytest.mark.parametrize(("box", "cut"), [((0, 50, 40, 60), True), ((50, 0, 90, 20), False), ((60, 60, 90, 90), False)])
 def test_a_region_is_cut_at_inner_edges_only(box, cut):
-    right = [v for v in views(frame_of(256, 500), tile=256, long_side=None) if v.origin[0] > 0][-1]
+    right = [v for v in views(frame_of(256, 500), tile=256, scale=1) if v.origin[0] > 0][-1]
     assert right.cuts(Region("plate", 0.9, box, "d")) is cut
 
 
 def test_a_mask_returns_at_the_size_of_its_box():
-    (view,) = views(frame_of(100, 200), tile=None, long_side=400)
+    (view,) = views(frame_of(100, 200), tile=None, scale=2)
     mask = np.zeros((40, 40), np.bool_)
     mask[:20] = True
     region = view.to_frame(Region("plate", 0.9, (40, 20, 80, 60), "d", mask=mask))
