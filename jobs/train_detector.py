@@ -2,7 +2,7 @@
 
     python jobs/train_detector.py --data DATA --out RUN
     python jobs/train_detector.py --data DATA --out RUN --export deid_udf/weights/mask_rcnn_lite.safetensors
-    python jobs/train_detector.py --data DATA --out RUN --curve RUN/curve.json
+    python jobs/train_detector.py --data DATA --out RUN --curve RUN/curve.json --scale 0.75
 
 DATA holds plates_ro_train/, plates_cn/ and faces128/; RUN gets checkpoint.safetensors and log.jsonl.
 """
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--export", type=Path, help="write the averaged weights (fp16) here instead of training")
     instead.add_argument("--curve", type=Path, help="write recall by threshold on the validation halves instead")
+    parser.add_argument("--scale", type=float, default=1.0, help="at which --curve sees pictures, as the policy will")
     options = parser.parse_args(arguments)
     try:
         config = DetectorConfig.model_validate(yaml.safe_load(options.config.read_text()))
@@ -41,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
             training.export(options.export)
         elif options.curve:
             state.load(options.out / "checkpoint.safetensors", {"average": training.average})
-            options.curve.write_text(json.dumps(training.curves(plate_sets(options.data)), indent=1) + "\n")
+            options.curve.write_text(
+                json.dumps(training.curves(plate_sets(options.data), options.scale), indent=1) + "\n"
+            )
         else:
             training.run(options.out, options.workers)
     except (DeidError, OSError, ValueError) as error:

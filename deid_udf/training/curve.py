@@ -7,11 +7,12 @@ import numpy as np
 
 from deid_udf.detect.boxes import grown
 from deid_udf.detect.region import Detector, Kind, Region
+from deid_udf.detect.tiles import views
 from deid_udf.detect.union import Found, merge
 from deid_udf.metrics.recall import match
 from deid_udf.training.pictures import Picture
 
-THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+THRESHOLDS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99)
 _AT_ONCE = 8  # pictures a batch
 
 
@@ -40,6 +41,7 @@ def curve(
     kind: Kind,
     *,
     others: Sequence[Detector] = (),
+    scale: float = 1.0,
     grow: float = 0.15,
     merge_iou: float = 0.4,
 ) -> list[Point]:
@@ -49,11 +51,12 @@ def curve(
         tested: made with a floor no higher than the lowest threshold.
         pictures: labelled pictures.
         kind: class that is measured.
-        others: detectors that are always on.
+        others: detectors that are always on, and see pictures at their own size.
+        scale: at which `tested` sees them (the policy's `scale`).
         grow: margin that regions grow by, a share of their size (the policy's `grow`).
         merge_iou: from which overlap on two regions are one (the policy's `merge_iou`).
     """
-    always, scored = _regions(others, pictures, kind), _regions([tested], pictures, kind)
+    always, scored = _regions(others, pictures, kind, 1.0), _regions([tested], pictures, kind, scale)
     points = []
     for threshold in THRESHOLDS:
         matches, covered = [], []
@@ -76,12 +79,14 @@ def curve(
     return points
 
 
-def _regions(detectors: Sequence[Detector], pictures: Sequence[Picture], kind: Kind) -> list[list[Region]]:
+def _regions(
+    detectors: Sequence[Detector], pictures: Sequence[Picture], kind: Kind, scale: float
+) -> list[list[Region]]:
     """What the detectors find of `kind`, together, by picture."""
     found: list[list[Region]] = [[] for _ in pictures]
     for start in range(0, len(pictures), _AT_ONCE):
-        frames = [picture.pixels() for picture in pictures[start : start + _AT_ONCE]]
+        seen = [view for p in pictures[start : start + _AT_ONCE] for view in views(p.pixels(), tile=None, scale=scale)]
         for detector in detectors:
-            for i, regions in enumerate(detector.detect(frames), start):
-                found[i] += [r for r in regions if r.kind == kind]
+            for i, regions in enumerate(detector.detect([view.image for view in seen])):
+                found[start + i] += [seen[i].to_frame(r) for r in regions if r.kind == kind]
     return found

@@ -155,14 +155,19 @@ class DetectorTraining:
             values[f"{name}_false"] = sum(m.false for m in matches) / len(matches)
         return values
 
-    def curves(self, sets: PlateSets) -> dict[str, list[dict[str, float]]]:
-        """Plates of every validation half over the threshold: the averaged network alone, and with `clp` beside it."""
+    def curves(self, sets: PlateSets, scale: float) -> dict[str, list[dict[str, float]]]:
+        """Plates of every validation half over the threshold: the averaged network alone, and with `clp` beside it.
+
+        Args:
+            sets: pictures.
+            scale: at which the network sees them (the policy's `scale`).
+        """
         tested = MaskRcnn("mask_rcnn_lite", lambda: self.average.network, str(self.device), min(THRESHOLDS))
         clp = Clp(str(self.device), floor=0.1)
         rows = {}
         for name, (_, pictures) in sets.items():
-            rows[name] = [asdict(p) for p in curve(tested, pictures, "plate")]
-            rows[f"{name} with clp"] = [asdict(p) for p in curve(tested, pictures, "plate", others=[clp])]
+            rows[name] = [asdict(p) for p in curve(tested, pictures, "plate", scale=scale)]
+            rows[f"{name} with clp"] = [asdict(p) for p in curve(tested, pictures, "plate", others=[clp], scale=scale)]
         return rows
 
     def export(self, file: Path) -> None:

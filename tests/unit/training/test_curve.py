@@ -42,7 +42,7 @@ def test_higher_thresholds_trade_recall_for_false_boxes():
 
 
 def test_others_are_always_on_and_merged():
-    tested, other = Fixed(_plate(10, 0.95), _plate(110, 0.2)), Fixed(_plate(12, 0.3, "other"))
+    tested, other = Fixed(_plate(10, 0.95), _plate(110, 0.4)), Fixed(_plate(12, 0.3, "other"))
     points = curve(tested, [_picture(10)], "plate", others=[other])
     assert all(p.recall == 1 for p in points)
     assert points[0].false == 1 and points[-1].false == 0
@@ -52,3 +52,8 @@ def test_coverage_counts_after_growing():
     short = Fixed(Region("plate", 0.9, (20, 52, 60, 73), "fixed"))
     without, grown = (curve(short, [_picture(10)], "plate", grow=g)[0].coverage for g in (0.0, 0.3))
     assert (without, grown) == (0, 1)
+
+
+def test_what_is_seen_smaller_is_counted_where_it_is():
+    seen_at_half = Fixed(Region("plate", 0.9, (5, 25, 35, 37.5), "fixed"))
+    assert curve(seen_at_half, [_picture(10)], "plate", scale=0.5)[0].recall == 1

@@ -61,7 +61,7 @@ def test_a_run_resumes_measures_and_exports(models_cache, data, tmp_path):
     second = DetectorTraining(_config(steps=3), data, "cpu")
     assert second.run(run) == 3
     few: PlateSets = {name: ([], validation[:1]) for name, (_, validation) in plate_sets(data).items()}
-    curves = second.curves(few)
+    curves = second.curves(few, 0.75)
     assert set(curves) == {"plates_ro", "plates_ro with clp", "plates_cn", "plates_cn with clp"}
     assert all(row["false"] >= 0 and 0 <= row["recall"] <= 1 for rows in curves.values() for row in rows)
     second.export(tmp_path / "w.safetensors")
