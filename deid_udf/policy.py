@@ -54,6 +54,7 @@ class DetectorChoice(_Strict):
         review: regions scored below this are also listed for a person to look at.
         tile: side in pixels of overlapping tiles for larger frames, or None to see the frame whole.
         scale: size at which the detector sees whole frames: 0.5 halves both sides. Tiles stay at their own.
+        coarse: smaller scale of a second look, for what is too large to be known at the first, or None.
     """
 
     model: str
@@ -61,6 +62,7 @@ class DetectorChoice(_Strict):
     review: Share = 0.5
     tile: int | None = Field(default=None, ge=128)
     scale: float = Field(default=1.0, gt=0, le=4)
+    coarse: float | None = Field(default=None, gt=0, le=1)
 
 
 Class = Literal["face", "plate", "sign"]

@@ -12,6 +12,7 @@ from deid_udf.detect.region import Frame, Region
 
 _OVERLAP = 0.25  # of a tile's side: objects up to this size are whole in some tile
 _TOUCH = 2.0  # pixels from an inner edge at which a box counts as cut
+_LARGE = 32.0  # pixels, in a coarse view, from which height on what it shows counts: finer views know the rest better
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,22 @@ class View:
         scale: pixels of `image` for each pixel of the frame, (x, y).
         origin: frame coordinates of its top left corner.
         inner: which of its edges (left, top, right, bottom) lie inside the frame.
+        least: height in its pixels of the smallest region that counts.
     """
 
     image: Frame
     scale: tuple[float, float]
     origin: tuple[int, int]
     inner: tuple[bool, bool, bool, bool] = (False, False, False, False)
+    least: float = 0.0
 
-    def cuts(self, region: Region) -> bool:
-        """Whether the region ends at an edge that the frame goes on behind."""
+    def shows(self, region: Region) -> bool:
+        """Whether the region is whole here, not ending at an edge that the frame goes on behind, and large enough."""
         height, width = self.image.shape[:2]
         x0, y0, x1, y1 = region.box
         touched = (x0 < _TOUCH, y0 < _TOUCH, x1 > width - _TOUCH, y1 > height - _TOUCH)
-        return any(inner and touch for inner, touch in zip(self.inner, touched, strict=True))
+        cut = any(inner and touch for inner, touch in zip(self.inner, touched, strict=True))
+        return not cut and region.height >= self.least
 
     def to_frame(self, region: Region) -> Region:
         """The region in the frame's pixels."""
@@ -51,10 +55,12 @@ class View:
         )
 
 
-def views(frame: Frame, *, tile: int | None, scale: float) -> Iterator[View]:
-    """The whole frame, resized by `scale`, then overlapping tiles of its own size where it is larger than one."""
+def views(frame: Frame, *, tile: int | None = None, scale: float = 1.0, coarse: float | None = None) -> Iterator[View]:
+    """The whole frame, resized by `scale` and by `coarse`, then overlapping tiles where it is larger than one."""
     height, width = frame.shape[:2]
     yield _resized(frame, scale)
+    if coarse is not None:
+        yield replace(_resized(frame, coarse), least=_LARGE)
     if tile is None or max(height, width) <= tile:
         return
     for y in _starts(height, tile):

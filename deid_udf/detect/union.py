@@ -61,11 +61,11 @@ def _look(frames: Sequence[Frame], choice: DetectorChoice, detector: Detector) -
     seen: list[tuple[int, View]] = [
         (i, view)
         for i, frame in enumerate(frames)
-        for view in views(frame, tile=choice.tile, scale=choice.scale)
+        for view in views(frame, tile=choice.tile, scale=choice.scale, coarse=choice.coarse)
     ]
     regions: list[list[Region]] = [[] for _ in frames]
     for (i, view), some in zip(seen, detector.detect([view.image for _, view in seen]), strict=True):
-        regions[i] += [view.to_frame(r) for r in some if r.score >= choice.threshold and not view.cuts(r)]
+        regions[i] += [view.to_frame(r) for r in some if r.score >= choice.threshold and view.shows(r)]
     return regions
 
 

@@ -45,7 +45,7 @@ def test_regions_return_to_frame_pixels():
 @pytest.mark.parametrize(("box", "cut"), [((0, 50, 40, 60), True), ((50, 0, 90, 20), False), ((60, 60, 90, 90), False)])
 def test_a_region_is_cut_at_inner_edges_only(box, cut):
     right = [v for v in views(frame_of(256, 500), tile=256, scale=1) if v.origin[0] > 0][-1]
-    assert right.cuts(Region("plate", 0.9, box, "d")) is cut
+    assert right.shows(Region("plate", 0.9, box, "d")) is not cut
 
 
 def test_a_mask_returns_at_the_size_of_its_box():
@@ -56,3 +56,11 @@ def test_a_mask_returns_at_the_size_of_its_box():
     assert region.mask is not None
     assert region.mask.shape == (20, 20)
     assert region.mask[:10].all() and not region.mask[10:].any()
+
+
+def test_a_coarse_view_counts_for_large_objects_alone():
+    fine, coarse = views(frame_of(400, 800), coarse=0.25)
+    assert coarse.image.shape == (100, 200, 3)
+    small, large = Region("plate", 0.9, (10, 10, 60, 30), "d"), Region("plate", 0.9, (10, 10, 110, 50), "d")
+    assert (fine.shows(small), coarse.shows(small), coarse.shows(large)) == (True, False, True)
+    assert coarse.to_frame(large).box == pytest.approx((40, 40, 440, 200))
