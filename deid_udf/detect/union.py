@@ -121,10 +121,13 @@ def merge(found: Sequence[Found], overlap: float) -> list[Found]:
 
 
 def _one(members: Sequence[Found]) -> Found:
-    """One object of its regions, the best first."""
-    boxes = np.array([f.region.box for f in members])
+    """One object of its regions, the best first; points and corners are the best's that has any."""
+    regions = [f.region for f in members]
+    boxes = np.array([region.box for region in regions])
     box = as_box(np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)]))
-    region = replace(members[0].region, box=box, mask=joined([f.region for f in members], box))
+    points = next((r.points for r in regions if r.points is not None), None)
+    corners = next((r.corners for r in regions if r.corners is not None), None)
+    region = replace(regions[0], box=box, points=points, corners=corners, mask=joined(regions, box))
     return Found(region, all(f.review for f in members))
 
 

@@ -140,3 +140,12 @@ def test_a_kept_sign_vetoes_nothing_and_is_not_private(capsys):
 def test_no_class_gets_a_role_that_is_not_its_own(classes):
     with pytest.raises(ValueError, match="cannot be"):
         Detection(classes=classes)
+
+
+def test_points_come_from_a_lesser_detector_where_the_better_one_has_none():
+    points = np.arange(10, dtype=np.float32).reshape(5, 2)
+    masked = Found(region("face", 0.99, (0, 0, 20, 20), mask=np.ones((20, 20), np.bool_)), False)
+    pointed = Found(region("face", 0.7, (1, 0, 20, 20), "b", points=points), False)
+    (only,) = merge([pointed, masked], 0.4)
+    assert only.region.detector == "a"
+    np.testing.assert_array_equal(only.region.points, points)
