@@ -24,6 +24,8 @@ class Region:
         corners: float32 (4, 2) quadrilateral of the object, never grown, clockwise from top left (plates), or None.
         points: float32 (5, 2) eyes, nose, mouth corners in image order (faces), or None.
         mask: bool (h, w) over the integer hull of `box`, or None where the detector has no masks.
+        edges: float32 (4, 2) the corners moved onto the plate's edges (`detect/edges.py`): where a new one is drawn;
+            or None.
     """
 
     kind: Kind
@@ -33,6 +35,7 @@ class Region:
     corners: NDArray[np.float32] | None = None
     points: NDArray[np.float32] | None = None
     mask: NDArray[np.bool_] | None = None
+    edges: NDArray[np.float32] | None = None
 
     @property
     def width(self) -> float:

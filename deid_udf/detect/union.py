@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deid_udf.detect.boxes import as_box, box_corners, grown, intersection, iou
+from deid_udf.detect.edges import refined
 from deid_udf.detect.masks import joined
 from deid_udf.detect.region import Detector, Frame, Region
 from deid_udf.detect.tiles import View, views
@@ -21,7 +22,7 @@ class Found:
 
     Attributes:
         region: its box grown by the policy's margin; corners, points and mask as the detector gave them, and for a
-            plate without corners those of its box before it grew.
+            plate without corners those of its box before it grew; a plate's edges.
         review: every detector that saw it scored it so low that a person should look.
     """
 
@@ -52,7 +53,8 @@ def find_private(
         list(_private(some, detection, frame, name)) for some, frame, name in zip(found, frames, names, strict=True)
     ]
     return [
-        [replace(f, region=_grow(f.region, detection)) for f in merge(some, detection.merge_iou)] for some in private
+        [replace(f, region=_grow(frame, f.region, detection)) for f in merge(some, detection.merge_iou)]
+        for some, frame in zip(private, frames, strict=True)
     ]
 
 
@@ -131,8 +133,11 @@ def _one(members: Sequence[Found]) -> Found:
     return Found(region, all(f.review for f in members))
 
 
-def _grow(region: Region, detection: Detection) -> Region:
-    corners = box_corners(region.box) if region.kind == "plate" and region.corners is None else region.corners
+def _grow(frame: Frame, region: Region, detection: Detection) -> Region:
+    corners, edges = region.corners, None
+    if region.kind == "plate":
+        corners = box_corners(region.box) if corners is None else corners
+        edges = refined(frame, corners)
     box = grown(region.box, detection.grow.get(region.kind, 0.0))
     mask = None if region.mask is None else joined([region], box)
-    return replace(region, box=box, corners=corners, mask=mask)
+    return replace(region, box=box, corners=corners, mask=mask, edges=edges)

@@ -30,16 +30,16 @@ def draw_plate(form: PlateFormat, layout: Layout, pattern: Pattern, text: str) -
         pattern: where the separators stand.
         text: symbols only; "" draws a plate without any.
     """
-    plate = _blank(form, layout)
-    ink = np.zeros(plate.shape[:2], np.float32)
+    blank = _blank(form, layout)
+    ink = np.zeros(blank.shape[:2], np.float32)
     start = 0
     for row in layout.rows:
         end = len(text) if row.symbols is None else min(len(text), start + row.symbols)
         if end > start:
             _line(ink, form, layout, row, text[start:end], pattern.separators[start : end + 1])
         start = end
-    mixed = plate + (_rgb(form.ink) - plate) * ink[..., None]
-    return np.asarray(np.round(mixed), np.uint8)
+    inked = np.full_like(blank, _rgb(form.ink))
+    return np.asarray(cv2.blendLinear(blank, inked, 1 - ink, ink), np.uint8)
 
 
 def _line(ink: Alpha, form: PlateFormat, layout: Layout, row: Row, text: str, separators: tuple[str, ...]) -> None:
@@ -112,8 +112,8 @@ def _face(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 @cache
-def _blank(form: PlateFormat, layout: Layout) -> NDArray[np.float32]:
-    """Background, bands and border; float32 RGB. Shared: not to be written to."""
+def _blank(form: PlateFormat, layout: Layout) -> Image3:
+    """Background, bands and border. Shared: not to be written to."""
     width, height = (round(side * SCALE) for side in layout.size)
     shade = np.linspace(0, 1, height, dtype=np.float32)[:, None]
     top = _rgb(form.gradient or form.background)
@@ -129,7 +129,7 @@ def _blank(form: PlateFormat, layout: Layout) -> NDArray[np.float32]:
         away, line = layout.border
         ring = np.maximum(_rounded(layout, away) - _rounded(layout, away + line), 0)
         image += (_rgb(form.ink) - image) * ring[..., None]
-    return image
+    return np.asarray(np.round(image), np.uint8)
 
 
 def _caption(ink: Alpha, font: str, band: Band) -> None:

@@ -16,7 +16,7 @@ from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import Pattern, PlateFormat, load_format
 from deid_udf.plates.identify import Identity, identify, look_at
 from deid_udf.plates.memo import Draw, Memo
-from deid_udf.plates.quad import Quad, aspect_of, quad_of, stretched_to, upright
+from deid_udf.plates.quad import Quad, aspect_of, edges_of, quad_of, stretched_to, upright
 from deid_udf.plates.read import open_reader, read_plates
 from deid_udf.plates.render import Window, render, surroundings
 from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse
@@ -26,7 +26,7 @@ from deid_udf.protect import Replacement, Target
 from deid_udf.schema import Cause, Outcome
 
 _PRIOR = Prior("plate")
-_PLATE_SHARE = 0.25  # of the margin that a region grew by: a found quadrilateral is a little off either way
+_PLATE_SHARE = 0.15  # of the margin that a region grew by: found edges are a little off either way
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,8 @@ class PlateProtector:
     ) -> Replacement:
         """Draw the content into the frame's pixels around the plate. The old plate's own pixels are not looked at."""
         outline = stretched_to(quad, target.region.box)
-        plate_quad = np.asarray(quad + (outline - quad) * _PLATE_SHARE, np.float32)
+        edges = edges_of(target.region)
+        plate_quad = edges + (stretched_to(edges, target.region.box) - edges) * np.float32(_PLATE_SHARE)
         window = Window.around(outline)
         backdrop, look = surroundings(frame, _hidden(frame, target, outline), window)
         plate = draw_plate(content.form, content.form.layout(aspect_of(plate_quad)), content.pattern, content.text)

@@ -16,11 +16,20 @@ _LEAST_AREA = 0.2  # of the region's box: corners that enclose less are not beli
 def quad_of(region: Region) -> Quad:
     """The region's corners; its box's where it has none, or none that make a convex quadrilateral of some size."""
     box = box_corners(region.box)
-    if region.corners is None or not np.isfinite(region.corners).all():
-        return box
-    quad = region.corners.astype(np.float32)
-    believable = cv2.isContourConvex(quad) and cv2.contourArea(quad, oriented=True) > _LEAST_AREA * cv2.contourArea(box)
-    return quad if believable else box
+    return box if region.corners is None else _believed(region.corners, box)
+
+
+def edges_of(region: Region) -> Quad:
+    """The region's edges; `quad_of` it where they were not looked for, or make no convex quadrilateral of some size."""
+    quad = quad_of(region)
+    return quad if region.edges is None else _believed(region.edges, quad)
+
+
+def _believed(corners: NDArray[np.float32], otherwise: Quad) -> Quad:
+    quad = corners.astype(np.float32)
+    least = _LEAST_AREA * cv2.contourArea(otherwise)
+    finite = np.isfinite(quad).all()
+    return quad if finite and cv2.isContourConvex(quad) and cv2.contourArea(quad, oriented=True) > least else otherwise
 
 
 def aspect_of(quad: Quad) -> float:

@@ -149,3 +149,18 @@ def test_points_come_from_a_lesser_detector_where_the_better_one_has_none():
     (only,) = merge([pointed, masked], 0.4)
     assert only.region.detector == "a"
     np.testing.assert_array_equal(only.region.points, points)
+
+
+def test_a_plate_has_edges_beside_what_its_detector_gave():
+    corners = np.array([(11, 8), (50, 8), (50, 24), (11, 24)], np.float32)
+    frame = np.full((40, 60, 3), 40, np.uint8)
+    frame[11:24, 11:50] = 220
+    plate = region("plate", 0.9, (11, 8, 50, 24), corners=corners)
+    detector = Scripted("one", {40: [plate, region("face", 0.8, (0, 0, 9, 9))]})
+    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), grow={})
+    (plate, face) = (f.region for f in find_private([frame], detection, [detector])[0])
+    np.testing.assert_array_equal(plate.corners, corners)
+    assert plate.edges is not None
+    assert plate.edges[:2, 1] == pytest.approx(11, abs=1)
+    assert plate.edges[2:, 1] == pytest.approx(24, abs=1)
+    assert face.edges is None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deid_udf.detect.region import Region
-from deid_udf.plates.quad import aspect_of, is_box, part, quad_of, stretched_to
+from deid_udf.plates.quad import aspect_of, edges_of, is_box, part, quad_of, stretched_to
 
 SQUARE = np.array([(0, 0), (4, 0), (4, 2), (0, 2)], np.float32)
 
@@ -30,3 +30,11 @@ def test_stretching_fills_the_box_and_never_shrinks():
 def test_an_upright_box_is_known_as_one():
     assert is_box(SQUARE)
     assert not is_box(SQUARE + np.array([(0, 0.1), (0, 0), (0, 0), (0, 0)], np.float32))
+
+
+def test_a_plate_is_drawn_on_its_edges_where_they_make_sense():
+    box = (0.0, 0.0, 4.0, 2.0)
+    edges = np.array([(0.1, 0.4), (3.9, 0.1), (3.9, 1.6), (0.1, 1.9)], np.float32)
+    np.testing.assert_array_equal(edges_of(Region("plate", 1, box, "d", corners=SQUARE, edges=edges)), edges)
+    for wrong in (edges[[0, 2, 1, 3]], edges * np.float32(0.1), np.full((4, 2), np.nan, np.float32), None):
+        np.testing.assert_array_equal(edges_of(Region("plate", 1, box, "d", corners=SQUARE, edges=wrong)), SQUARE)
