@@ -48,7 +48,7 @@ def compose(frame: Frame, replacements: Sequence[Replacement]) -> tuple[Frame, M
 
 
 def rasterise(outline: NDArray[np.float32], size: tuple[int, int]) -> tuple[Window, Mask]:
-    """The part of a convex outline (n, 2) inside a frame of `size` (height, width): exactly the pixels that are replaced.
+    """The pixels that a convex outline (n, 2) replaces in a frame of `size` (height, width).
 
     Returns:
         its bounding window in the frame, and the bool (h, w) mask over that window; both may be empty.
