@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.boxes import as_box, grown
+from deid_udf.detect.edges import refined
 from deid_udf.detect.region import Frame, Region
 from deid_udf.plates.draw import draw_plate
-from deid_udf.plates.formats import PlateFormat, load_format
+from deid_udf.plates.formats import Pattern, PlateFormat, load_format
 from deid_udf.plates.quad import Quad
 
 SIZE = (300, 400)  # height and width of a scene
 _OVER = 3  # scenes are drawn larger, then shrunk
+_OFF = 0.05  # of the height: how far a detector's corners are off
 _BODIES = ((178, 180, 184), (52, 54, 60), (128, 24, 28), (36, 66, 112), (226, 226, 222), (96, 104, 92))
 
 
@@ -35,14 +37,17 @@ class Look:
 class Scene:
     frame: Frame
     quad: Quad
+    found: Quad  # as a detector sees it: a few pixels off
     form: PlateFormat
+    pattern: Pattern
     text: str
 
     @property
     def region(self) -> Region:
-        """What a good detector finds here, grown by the default policy's margin."""
-        box = as_box(np.concatenate([self.quad.min(0), self.quad.max(0)]))
-        return Region("plate", 0.9, grown(box, 0.15), "drawn", corners=self.quad)
+        """What a good detector finds here, grown by the default policy's margin, and the edges that it has."""
+        box = as_box(np.concatenate([self.found.min(0), self.found.max(0)]))
+        edges = refined(self.frame, self.found)
+        return Region("plate", 0.9, grown(box, 0.3), "drawn", corners=self.found, edges=edges)
 
 
 def scene(name: str, look: Look, rng: np.random.Generator, layout: int = 0) -> Scene:
@@ -69,7 +74,8 @@ def scene(name: str, look: Look, rng: np.random.Generator, layout: int = 0) -> S
         canvas[:, round(left * _OVER) : round((left + 0.5 * look.height) * _OVER)] = (70, 68, 66)
     frame = cv2.resize(canvas, SIZE[::-1], interpolation=cv2.INTER_AREA)
     frame = cv2.GaussianBlur(frame, (0, 0), look.blur) + rng.normal(0, look.noise, frame.shape)
-    return Scene(np.clip(np.round(frame), 0, 255).astype(np.uint8), quad, form, text)
+    found = (quad + rng.normal(0, _OFF * look.height, (4, 2))).astype(np.float32)
+    return Scene(np.clip(np.round(frame), 0, 255).astype(np.uint8), quad, found, form, pattern, text)
 
 
 def _quad(aspect: float, look: Look, rng: np.random.Generator) -> Quad:

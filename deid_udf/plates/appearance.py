@@ -61,8 +61,11 @@ def appearance(patch: Frame, outside: NDArray[np.bool_], scale: float = 1.0) -> 
 
 
 def _gain(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Exposure from the bright end of the surroundings; cast from their mean, kept small since paint has colour."""
-    bright = np.percentile(pixels.astype(np.float32) @ _GREY, 95)
+    """Exposure from the bright end of the surroundings; cast from their mean, kept small since paint has colour.
+
+    How bright a pixel is, its largest channel says: red and blue paint are dark in grey, in any light.
+    """
+    bright = np.percentile(pixels.max(axis=1), 95)
     mean = pixels.astype(np.float32).mean(0) + 8
     cast = np.clip((mean / mean.mean()) ** 0.25, 0.98, 1.02)
     return np.asarray(np.clip(bright / _WHITE, _DARKEST, 1.0) * cast, np.float32)

@@ -186,9 +186,10 @@ class PlateFormat(_Strict):
         ]
         return Pattern(tuple(finer), pattern.separators)
 
-    def layout(self, aspect: float) -> Layout:
-        """The layout whose aspect is nearest (as a ratio) to that of the region."""
-        return min(self.layouts, key=lambda one: max(one.aspect / aspect, aspect / one.aspect))
+    def layout(self, aspect: float, lines: int | None = None) -> Layout:
+        """The layout whose aspect is nearest (as a ratio) to that of the region, of `lines` lines if there is one."""
+        some = [one for one in self.layouts if lines is None or len(one.rows) == lines] or self.layouts
+        return min(some, key=lambda one: max(one.aspect / aspect, aspect / one.aspect))
 
 
 def _pattern(text: str, alphabets: dict[str, str]) -> Pattern:

@@ -21,11 +21,12 @@ _COLOUR_WEIGHT = 0.02  # nats for each unit of chroma distance (CIELAB): blue to
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One plate as read. The text is private: it goes to a mechanism and nowhere else."""
+    """One plate as read, in one line or in two. The text is private: it goes to a mechanism and nowhere else."""
 
     form: PlateFormat
     pattern: Pattern
     text: str
+    lines: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,13 @@ def identify(
     """The best-fitting format and its text; `fallback` where no listed format fits; None where nothing does.
 
     Args:
-        lattices: alternative readings of the plate.
+        lattices: alternative readings of the plate: as one line, and if there is another, as two.
         look: tells formats apart that share their patterns.
         formats: the policy's, preferred in order where they fit equally well.
         fallback: tried when none of them fits.
     """
     fitting = [
-        (gap + _unlikeness(look, form), order, identity)
+        (gap + _unlikeness(look, form, identity.lines), order, identity)
         for order, form in enumerate(formats)
         for gap, identity in [_best_of(lattices, form)]
         if identity is not None and gap <= _LARGEST_GAP
@@ -65,23 +66,25 @@ def identify(
     if fitting:
         return min(fitting, key=lambda one: one[:2])[2]
     gap, identity = _best_of(lattices, fallback)
-    return identity if gap + _unlikeness(look, fallback) <= _LARGEST_GAP else None
+    if identity is None or gap + _unlikeness(look, fallback, identity.lines) > _LARGEST_GAP:
+        return None
+    return identity
 
 
 def _best_of(lattices: Sequence[Lattice], form: PlateFormat) -> tuple[float, Identity | None]:
     """The smallest gap over readings and patterns (the earlier pattern wins a tie), and what it reads."""
     smallest, found = float("inf"), None
     for pattern in form.expand():
-        for lattice in lattices:
+        for lines, lattice in enumerate(lattices, start=1):
             fit = best(lattice, pattern)
             if fit is not None and fit.gap < smallest:
                 text = form.settle(fit.text)
-                smallest, found = fit.gap, Identity(form, form.narrow(pattern, text), text)
+                smallest, found = fit.gap, Identity(form, form.narrow(pattern, text), text, lines)
     return smallest, found
 
 
-def _unlikeness(look: Look, form: PlateFormat) -> float:
-    shape = abs(math.log(form.layout(look.aspect).aspect / look.aspect))
+def _unlikeness(look: Look, form: PlateFormat, lines: int) -> float:
+    shape = abs(math.log(form.layout(look.aspect, lines).aspect / look.aspect))
     return _COLOUR_WEIGHT * _chroma_distance(look.colour, form.background) + _SHAPE_WEIGHT * shape
 
 

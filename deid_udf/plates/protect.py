@@ -40,6 +40,7 @@ class _Content:
     outcome: Outcome
     cause: Cause
     memo: bytes | None = None
+    lines: int | None = None
 
 
 class PlateProtector:
@@ -162,7 +163,9 @@ class PlateProtector:
         assert self._choice is not None
         mechanism = code.mechanism(self._choice, identity.pattern)
         memo = None if target.scope is None else draw.token
-        return _Content(identity.form, identity.pattern, draw.text, mechanism, Outcome.REPLACED, Cause.NONE, memo)
+        return _Content(
+            identity.form, identity.pattern, draw.text, mechanism, Outcome.REPLACED, Cause.NONE, memo, identity.lines
+        )
 
     def _prior(self, target: Target, cause: Cause) -> _Content:
         """A plate of the first format's first pattern, every symbol uniform: independent of the object."""
@@ -184,7 +187,8 @@ class PlateProtector:
         plate_quad = edges + (stretched_to(edges, target.region.box) - edges) * np.float32(_PLATE_SHARE)
         window = Window.around(outline)
         backdrop, look = surroundings(frame, _hidden(frame, target, outline), window)
-        plate = draw_plate(content.form, content.form.layout(aspect_of(plate_quad)), content.pattern, content.text)
+        layout = content.form.layout(aspect_of(plate_quad), content.lines)
+        plate = draw_plate(content.form, layout, content.pattern, content.text)
         public = ["format"] if content.outcome is Outcome.REPLACED else []
         if "illumination" in self._policy.public:
             look = matched_to(look, plate, upright(frame, quad, (32, 12)))

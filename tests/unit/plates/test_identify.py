@@ -50,3 +50,12 @@ def test_the_shape_tells_equal_patterns_apart():
         found = identify([lattice("ABC1D23")], Look(WHITE.colour, aspect), [wide, short], GENERIC)
         assert found is not None
         assert found.form is form
+
+
+def test_what_was_read_as_one_line_is_one_line_however_narrow_it_looks():
+    steep = Look(YELLOWISH.colour, 2.2)  # 3.1 at 45 degrees
+    for readings, lines in (([lattice("京A132B3"), lattice("A132")], 1), ([lattice("1"), lattice("京A132B3")], 2)):
+        found = identify(readings, steep, [YELLOW], GENERIC)
+        assert found is not None
+        assert found.lines == lines
+        assert len(YELLOW.layout(2.2, found.lines).rows) == lines
