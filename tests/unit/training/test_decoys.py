@@ -13,7 +13,7 @@ def test_a_decoy_is_a_picture_with_an_outline_inside_it():
     for _ in range(40):
         patch, outline = draw_decoy(random)
         height, width = patch.shape[:2]
-        assert (patch.dtype, height) == (np.uint8, SIDE)
+        assert patch.dtype == np.uint8 and height == SIDE
         assert outline.min() >= 0 and outline[:, 0].max() <= width and outline[:, 1].max() <= height
         assert cv2.contourArea(outline) > 0.3 * width * height
         assert patch.std() > 1
