@@ -34,9 +34,10 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture, and every private object on it; None where nobody annotated it."""
+    """One picture, its name below the folder, and every private object on it; None where nobody annotated it."""
 
     file: Path
+    name: str
     truth: tuple[Truth, ...] | None
 
 
@@ -63,7 +64,7 @@ def read_samples(folder: Path, limit: int | None = None) -> list[Sample]:
             samples = _rotated(images, folder / "index.csv")
         else:
             files = sorted(f for f in images.rglob("*") if f.suffix.lower() in _SUFFIXES)
-            samples = [Sample(f, None) for f in files]
+            samples = [_sample(images, str(f.relative_to(images)), None) for f in files]
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder}: its description cannot be read ({type(error).__name__}: {error})") from error
     if not samples:
@@ -88,9 +89,13 @@ def _images(folder: Path) -> Path:
     return folder / "images" if (folder / "images").is_dir() else folder
 
 
+def _sample(images: Path, name: str, truth: tuple[Truth, ...] | None) -> Sample:
+    return Sample(images / name, name, truth)
+
+
 def _annotated(images: Path, row: dict[str, Any]) -> Sample:
     truth = [Truth(_kind(o["label"]), cast(Box, tuple(map(float, o["box"]))), o.get("text")) for o in row["objects"]]
-    return Sample(images / row["file"], tuple(truth))
+    return _sample(images, row["file"], tuple(truth))
 
 
 def _kind(label: str) -> Kind:
@@ -109,7 +114,7 @@ def _rotated(images: Path, file: Path) -> list[Sample]:
         rows: Iterable[dict[str, str]] = csv.DictReader(stream)
         for row in rows:
             found.setdefault(row["file"], []).append(Truth("plate", _upright(row), row["text"] or None))
-    return [Sample(images / name, tuple(truth)) for name, truth in found.items()]
+    return [_sample(images, name, tuple(truth)) for name, truth in found.items()]
 
 
 def _upright(row: dict[str, str]) -> Box:

@@ -17,6 +17,7 @@ from deid_udf.policy import (
     CyclicLaplace,
     DetectorChoice,
     DpPix,
+    Exponential,
     LaplaceUnbounded,
     LaplaceVector,
     Mosaic,
@@ -31,8 +32,9 @@ Work = Callable[[Sequence[Sample], Sequence[Frame]], list[measure.Row]]
 
 EPSILONS = tuple(map(Decimal, ("1", "4", "8", "16", "64")))
 NOISELESS = Decimal(10**9)  # ε where the noise is far below a grey level: the projection itself
-PAPER_SCALES = tuple(map(Decimal, ("0.05", "0.1", "0.2", "0.4", "0.8")))
-KINDS = ("tables", "faces", "plates", "recall")
+PAPER_SCALES = tuple(map(Decimal, ("0.05", "0.1", "0.2", "0.4", "0.8")))  # of the noise on each style coordinate
+PAPER_EPSILONS = tuple(map(Decimal, ("0.05", "0.1", "0.25", "0.5", "1", "2")))  # a position of the plate
+KINDS = ("tables", "faces", "plates", "recall", "generator")
 
 
 def policies(what: str, policy: Policy) -> dict[str, Policy]:
@@ -86,27 +88,34 @@ def _detectors(policy: Policy) -> dict[str, Policy]:
 
 
 def _face_curve(policy: Policy) -> dict[str, Policy]:
-    curve = {"epsilon=0": _with(policy, faces=Prior(name="prior"))}
+    curve = {"prior epsilon=0": _with(policy, faces=Prior(name="prior"))}
     for epsilon in (*EPSILONS, NOISELESS):
-        name = "epsilon=inf" if epsilon == NOISELESS else f"epsilon={epsilon}"
-        curve[name] = _with(policy, faces=LaplaceVector(name="laplace_vector", epsilon=epsilon))
+        curve[f"laplace_vector {_at(epsilon)}"] = _with(
+            policy, faces=LaplaceVector(name="laplace_vector", epsilon=epsilon)
+        )
+        curve[f"exponential {_at(epsilon)}"] = _with(policy, faces=Exponential(name="exponential", epsilon=epsilon))
     for scale in PAPER_SCALES:
         paper = LaplaceUnbounded(name="laplace_unbounded", epsilon=1 / scale)
-        curve[f"laplace_unbounded scale={scale}"] = _with(policy, faces=paper)
+        curve[f"laplace_unbounded {_at(1 / scale)}"] = _with(policy, faces=paper)
     return curve
 
 
 def _plate_curve(policy: Policy) -> dict[str, Policy]:
-    curve = {"epsilon=0": _with(policy, plates=Prior(name="prior"))}
-    for epsilon in EPSILONS:
-        curve[f"randomized_response epsilon={epsilon}"] = _with(
+    curve = {"prior epsilon=0": _with(policy, plates=Prior(name="prior"))}
+    for epsilon in (*EPSILONS, NOISELESS):
+        curve[f"randomized_response {_at(epsilon)}"] = _with(
             policy, plates=RandomizedResponse(name="randomized_response", epsilon=epsilon)
         )
-    for epsilon in map(Decimal, ("0.05", "0.1", "0.25", "0.5", "1", "2")):
-        curve[f"cyclic_laplace epsilon={epsilon}"] = _with(
+    for epsilon in (*PAPER_EPSILONS, NOISELESS):
+        curve[f"cyclic_laplace {_at(epsilon)}"] = _with(
             policy, plates=CyclicLaplace(name="cyclic_laplace", epsilon=epsilon)
         )
     return curve
+
+
+def _at(epsilon: Decimal) -> str:
+    """As a curve's methods name it, after the mechanism."""
+    return "epsilon=inf" if epsilon == NOISELESS else f"epsilon={epsilon.normalize():f}"
 
 
 def _with(policy: Policy, faces: Any = None, plates: Any = None) -> Policy:

@@ -1,14 +1,16 @@
-"""Who measures privacy: a recogniser of faces and a reader of plates, over the same places before and after."""
+"""Who measures privacy: recognisers of faces and a reader of plates, over the same places before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deid_udf.detect.boxes import iou
 from deid_udf.detect.region import Frame, Region
 from deid_udf.detect.union import Found
-from deid_udf.metrics import privacy
+from deid_udf.metrics.privacy import face_distance, plate_distance
+from deid_udf.metrics.recognise import Recogniser, open_recognisers
 from deid_udf.plates.formats import PlateFormat, load_format
 from deid_udf.plates.lattice import Lattice, best
 from deid_udf.plates.quad import quad_of
@@ -19,16 +21,29 @@ _SAME_PLACE = 0.3  # IoU from which on a detection stands where the old one stoo
 
 
 @dataclass(frozen=True, slots=True)
-class Judges:
-    """Recogniser and reader.
+class Sight:
+    """What the judges make of one place in one frame.
 
     Attributes:
-        faces: dlib's recogniser, the paper's judge.
+        faces: recogniser → descriptor, where a face was found in the original.
+        text: the likeliest text, "" where none can be read, where a plate was found in the original.
+    """
+
+    faces: Mapping[str, NDArray[np.float64]]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Recognisers and reader.
+
+    Attributes:
+        recognisers: of faces; the first is the paper's.
         reader: of plates.
         formats: what a plate's text may look like.
     """
 
-    faces: privacy.FaceEmbedder
+    recognisers: tuple[Recogniser, ...]
     reader: Reader
     formats: tuple[PlateFormat, ...]
 
@@ -36,20 +51,32 @@ class Judges:
     def open(cls, plates: Plates, device: str = "cpu") -> "Judges":
         """Open them for a policy's formats."""
         formats = tuple(load_format(name) for name in (*plates.formats, plates.fallback))
-        return cls(privacy.FaceEmbedder.open(), open_reader(plates.reader, device), formats)
+        return cls(open_recognisers(device), open_reader(plates.reader, device), formats)
 
-    def face_distances(self, before: Frame, after: Frame, regions: Sequence[Region]) -> list[float]:
-        """dlib distance between the two frames at each region."""
-        boxes = [region.box for region in regions]
-        if not boxes:
-            return []
-        a, b = (self.faces.embed([frame] * len(boxes), boxes) for frame in (before, after))
-        return [float(d) for d in privacy.face_distance(a, b)]
+    def look(self, frames: Sequence[Frame], regions: Sequence[Sequence[Region]]) -> list[list[Sight]]:
+        """What stands at each region of each frame; one call a model over the whole batch."""
+        places = [(i, region) for i, some in enumerate(regions) for region in some]
+        faces = [(i, region.box) for i, region in places if region.kind == "face"]
+        seen = {
+            judge.name: iter(judge.embed([frames[i] for i, _ in faces], [box for _, box in faces]))
+            for judge in self.recognisers
+        }
+        texts = self._texts(frames, [(i, region) for i, region in places if region.kind == "plate"])
+        return [
+            [
+                Sight({name: next(some) for name, some in seen.items()}, "")
+                if region.kind == "face"
+                else Sight({}, next(texts))
+                for region in some
+            ]
+            for some in regions
+        ]
 
-    def plate_texts(self, frame: Frame, regions: Sequence[Region]) -> list[str]:
-        """The likeliest text at each region: "" where nothing can be read."""
-        places = [(0, quad_of(region)) for region in regions]
-        return [self._text(lattices) for lattices in read_plates([frame], places, self.reader)] if places else []
+    def _texts(self, frames: Sequence[Frame], plates: Sequence[tuple[int, Region]]) -> Iterator[str]:
+        if not plates:
+            return iter(())
+        lattices = read_plates(frames, [(i, quad_of(region)) for i, region in plates], self.reader)
+        return map(self._text, lattices)
 
     def _text(self, lattices: Sequence[Lattice]) -> str:
         fits = [
@@ -60,6 +87,15 @@ class Judges:
             if (fit := best(lattice, pattern)) is not None
         ]
         return min(fits, key=lambda fit: fit.gap).text if fits else ""
+
+
+def changes(before: Sight, after: Sight) -> dict[str, float]:
+    """Metric → how far one place moved: a distance a recogniser, or the edit distance of a plate that could be read."""
+    if before.text:
+        return {"plate_distance": plate_distance(before.text, after.text)}
+    return {
+        f"{name}_distance": float(face_distance(vector, after.faces[name])) for name, vector in before.faces.items()
+    }
 
 
 def still_found(regions: Sequence[Region], found: Sequence[Found]) -> list[bool]:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from deid_udf.detect.boxes import grown
-from deid_udf.detect.region import Frame, Kind
+from deid_udf.detect.region import Frame, Kind, Region
 from deid_udf.detect.union import Found
 from deid_udf.evaluate.datasets import Sample
-from deid_udf.evaluate.judges import Judges, still_found
-from deid_udf.metrics import privacy, recall, utility
+from deid_udf.evaluate.judges import Judges, Sight, changes, still_found
+from deid_udf.metrics import recall, utility
 from deid_udf.pipeline import Pipeline
 
 Row = dict[str, Any]
@@ -31,15 +31,17 @@ def compare(
         side: of the difference hash.
     """
     found = next(iter(methods.values())).find(frames)
+    regions = [[f.region for f in objects] for objects in found]
+    before = judges.look(frames, regions)
     rows: list[Row] = []
     for sample, frame in zip(samples, frames, strict=True):
-        rows += _utility(sample.file.name, ORIGINAL, frame, frame, side)
+        rows += _utility(sample.name, ORIGINAL, frame, frame, side)
     for method, pipeline in methods.items():
         protected = [p.frame for p in pipeline.protect(frames, found=found)]
-        again = pipeline.find(protected)
-        for sample, before, after, objects, left in zip(samples, frames, protected, found, again, strict=True):
-            rows += _utility(sample.file.name, method, before, after, side)
-            rows += _privacy(sample.file.name, method, before, after, objects, left, judges)
+        after, again = judges.look(protected, regions), pipeline.find(protected)
+        for i, sample in enumerate(samples):
+            rows += _utility(sample.name, method, frames[i], protected[i], side)
+            rows += _privacy(sample.name, method, regions[i], before[i], after[i], again[i])
     return rows
 
 
@@ -60,11 +62,11 @@ def detections(
                 truth = [t.box for t in sample.truth or () if t.kind == kind]
                 boxes = [f.region.box for f in objects if f.region.kind == kind]
                 seen = recall.match(truth, boxes, [grown(box, grow.get(kind, 0.0)) for box in boxes])
-                rows.append(row(sample.file.name, name, "false", seen.false, kind=kind))
+                rows.append(row(sample.name, name, "false", seen.false, kind=kind))
                 for i, height in enumerate(seen.heights.tolist()):
                     at = {"kind": kind, "object": i, "height": height}
-                    rows.append(row(sample.file.name, name, "found", float(seen.found[i]), **at))
-                    rows.append(row(sample.file.name, name, "covered", float(seen.covered[i]), **at))
+                    rows.append(row(sample.name, name, "found", float(seen.found[i]), **at))
+                    rows.append(row(sample.name, name, "covered", float(seen.covered[i]), **at))
     return rows
 
 
@@ -89,24 +91,16 @@ def _utility(name: str, method: str, before: Frame, after: Frame, side: int) -> 
 def _privacy(
     name: str,
     method: str,
-    before: Frame,
-    after: Frame,
-    objects: Sequence[Found],
-    left: Sequence[Found],
-    judges: Judges,
+    regions: Sequence[Region],
+    before: Sequence[Sight],
+    after: Sequence[Sight],
+    found: Sequence[Found],
 ) -> list[Row]:
-    regions = [f.region for f in objects]
-    at = [{"kind": r.kind, "object": i, "height": r.height} for i, r in enumerate(regions)]
-    rows = [
-        row(name, method, "still_found", found, **where)
-        for where, found in zip(at, still_found(regions, left), strict=True)
-    ]
-    faces = [i for i, r in enumerate(regions) if r.kind == "face"]
-    for i, distance in zip(faces, judges.face_distances(before, after, [regions[i] for i in faces]), strict=True):
-        rows.append(row(name, method, "face_distance", distance, **at[i]))
-    plates = [i for i, r in enumerate(regions) if r.kind == "plate"]
-    texts = [judges.plate_texts(frame, [regions[i] for i in plates]) for frame in (before, after)]
-    for i, old, new in zip(plates, *texts, strict=True):
-        if old:
-            rows.append(row(name, method, "plate_distance", privacy.plate_distance(old, new), **at[i]))
+    """How far each object moved from what it was, and whether a detector still finds one there."""
+    rows = []
+    places = zip(regions, before, after, still_found(regions, found), strict=True)
+    for i, (region, old, new, left) in enumerate(places):
+        at = {"kind": region.kind, "object": i, "height": region.height}
+        rows.append(row(name, method, "still_found", left, **at))
+        rows += [row(name, method, metric, value, **at) for metric, value in changes(old, new).items()]
     return rows

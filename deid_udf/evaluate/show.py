@@ -14,6 +14,9 @@ def print_tables(result: Mapping[str, Any]) -> None:
         console.print(_recall(row))
     if result.get("privacy"):
         console.print(_flat("Privacy", result["privacy"]))
+    if "generator" in result:
+        told = {k: v for k, v in result["generator"].items() if not isinstance(v, list)}
+        console.print(_flat("Generator", [told]))
     if result.get("table_1"):
         console.print(_utility(result["table_1"], result["table_2"]))
 

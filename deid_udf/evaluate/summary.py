@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 
 from deid_udf.evaluate.paper import LARGER_IS_BETTER, Table
-from deid_udf.metrics.privacy import DLIB_FACE_THRESHOLD, PAPER_FACE_THRESHOLD, PAPER_PLATE_THRESHOLD, confidence
+from deid_udf.metrics.privacy import (
+    DLIB_FACE_THRESHOLD,
+    FACENET_THRESHOLD,
+    PAPER_FACE_THRESHOLD,
+    PAPER_PLATE_THRESHOLD,
+    confidence,
+)
 from deid_udf.metrics.recall import SIZE_BINS
 
 OURS = "ours"
@@ -50,25 +56,43 @@ def privacy_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     table = []
     for method in rows.method.unique():
         here = rows[rows.method == method]
-        faces = here[here.metric == "face_distance"].value.to_numpy()
-        plates = here[here.metric == "plate_distance"].value.to_numpy()
-        if not len(faces) and not len(plates):
+        dlib, facenet, plates, found = (
+            here[here.metric == metric]
+            for metric in ("dlib_distance", "facenet_distance", "plate_distance", "still_found")
+        )
+        if not len(dlib) and not len(plates):
             continue
         table.append(
             {
                 "method": method,
-                "faces": len(faces),
-                "face_distance": _mean(faces),
-                "confidence": _mean(confidence(faces)),
-                "protected_paper": _mean(faces > PAPER_FACE_THRESHOLD),
-                "protected_dlib": _mean(faces > DLIB_FACE_THRESHOLD),
+                "faces": len(dlib),
+                "dlib_distance": _mean(dlib.value),
+                "confidence": _mean(confidence(dlib.value)),
+                "protected_paper": _mean(dlib.value > PAPER_FACE_THRESHOLD),
+                "protected_dlib": _mean(dlib.value > DLIB_FACE_THRESHOLD),
+                "facenet_distance": _mean(facenet.value),
+                "protected_facenet": _mean(facenet.value > FACENET_THRESHOLD),
+                "faces_found": _mean(found[found.kind == "face"].value),
                 "plates": len(plates),
-                "plate_distance": _mean(plates),
-                "plates_protected_paper": _mean(plates > PAPER_PLATE_THRESHOLD),
-                "plates_read_as_before": _mean(plates == 0),
+                "plate_distance": _mean(plates.value),
+                "plates_protected_paper": _mean(plates.value > PAPER_PLATE_THRESHOLD),
+                "plates_read_as_before": _mean(plates.value == 0),
+                "plates_found": _mean(found[found.kind == "plate"].value),
             }
         )
     return table
+
+
+def curve_table(privacy: list[dict[str, Any]], utility: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a point of a curve: mechanism, ε ("0" to "inf") and what the other two tables say of it."""
+    means = {row["metric"]: row["here"] for row in utility}
+    points = [(row, *row["method"].split(" epsilon=")) for row in privacy if " epsilon=" in row["method"]]
+    return [
+        {"mechanism": mechanism, "epsilon": epsilon}
+        | {name: value for name, value in row.items() if name != "method"}
+        | {metric: here.get(row["method"]) for metric, here in means.items()}
+        for row, mechanism, epsilon in sorted(points, key=lambda point: (point[1], float(point[2])))
+    ]
 
 
 def recall_table(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from deid_udf.detect.region import Box, Frame
 
 PAPER_FACE_THRESHOLD = 0.3  # the paper's: protected above it
 DLIB_FACE_THRESHOLD = 0.6  # dlib's own: the same person below it
+FACENET_THRESHOLD = 1.05  # FaceNet's at 1 % false accepts on LFW, measured (docs/evaluation.md)
 PAPER_PLATE_THRESHOLD = 3  # the paper's: protected above it
 _JITTERS = 1
 _BATCH = 64
@@ -25,10 +26,12 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class FaceEmbedder:
-    """dlib's face recognition (99.38 % on LFW), the paper's judge."""
+    """dlib's face recognition (99.38 % on LFW), the paper's judge; `deid_udf.metrics.recognise.Recogniser`."""
 
     landmarks: Any
     network: Any
+    name = "dlib"
+    threshold = DLIB_FACE_THRESHOLD
 
     @classmethod
     def open(cls) -> "FaceEmbedder":

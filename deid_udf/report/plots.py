@@ -1,9 +1,11 @@
 """Plots as inline SVG (matplotlib), in the page's own colours, so that they follow it from light to dark."""
 
 import io
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import cycle
 from typing import Any
 
 from matplotlib import rc_context
@@ -51,6 +53,47 @@ def by_image(counts: Sequence[tuple[Decimal | None, int]], cap: Decimal | None) 
     return _svg(figure)
 
 
+def curves(label: str, series: Mapping[str, Sequence[tuple[float, float]]], bound: float | None = None) -> str:
+    """A measurement against ε, one line a mechanism; ε = 0 and ε = ∞ stand at the ends of a logarithmic axis.
+
+    Args:
+        label: of the measurement.
+        series: mechanism → (ε, value), ε ascending.
+        bound: drawn across, where a threshold matters.
+    """
+    figure, axes = _plot(label)
+    finite = sorted({x for points in series.values() for x, _ in points if 0 < x < math.inf})
+    first, last = (math.log2(finite[0]) - 1, math.log2(finite[-1]) + 1) if finite else (-1.0, 1.0)
+    for (name, points), (colour, dash) in zip(series.items(), _strokes(), strict=False):
+        places = [first if x == 0 else last if math.isinf(x) else math.log2(x) for x, _ in points]
+        axes.plot(places, [y for _, y in points], color=colour, linestyle=dash, marker="o", markersize=3.5, label=name)
+    if bound is not None:
+        axes.axhline(bound, color=BAD, linewidth=0.8, linestyle=":")
+    axes.set_xticks([first, *map(math.log2, finite), last], ["0", *(f"{x:g}" for x in finite), "∞"])
+    axes.set_xlabel("ε", color=INK)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    return _svg(figure)
+
+
+def lines(label: str, ticks: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
+    """A measurement over named bins, one line a series; NaN leaves a gap."""
+    figure, axes = _plot(label)
+    for (name, values), (colour, dash) in zip(series.items(), _strokes(), strict=False):
+        axes.plot(ticks, values, color=colour, linestyle=dash, marker="o", markersize=3.5, label=name)
+    axes.set_ylim(0, 1.05)
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
+    return _svg(figure)
+
+
+def histogram(label: str, values: Sequence[float], bound: float) -> str:
+    """How a distance is distributed, and the bound that it should keep."""
+    figure, axes = _plot("")
+    axes.hist(values, bins=40, color=ACCENT)
+    axes.axvline(bound, color=BAD, linewidth=1.2)
+    axes.set_xlabel(label, color=INK)
+    return _svg(figure)
+
+
 def _plot(label: str) -> tuple[Figure, Axes]:
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
@@ -62,6 +105,11 @@ def _plot(label: str) -> tuple[Figure, Axes]:
     axes.set_axisbelow(True)
     _quiet(axes)
     return figure, axes
+
+
+def _strokes() -> Iterator[tuple[str, str]]:
+    """Colours and dashes that tell lines apart, in black and white too."""
+    return cycle((colour, dash) for dash in ("-", "--", ":") for colour in (ACCENT, INK, BAD))
 
 
 def _quiet(axes: Axes) -> None:

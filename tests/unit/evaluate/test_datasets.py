@@ -19,15 +19,18 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_bare_folder_is_pictures_of_which_nothing_is_known(folder: Path) -> None:
     images = folder / "images"
-    assert read_samples(folder) == [Sample(images / "a.PNG", None), Sample(images / "b.jpg", None)]
-    assert read_samples(images, limit=1) == [Sample(images / "a.PNG", None)]
+    (images / "deeper").mkdir()
+    (images / "deeper" / "b.jpg").write_bytes(b"x")
+    names = ("a.PNG", "b.jpg", "deeper/b.jpg")
+    assert read_samples(folder) == [Sample(images / name, name, None) for name in names]
+    assert read_samples(images, limit=1) == [Sample(images / "a.PNG", "a.PNG", None)]
 
 
 def test_annotations(folder: Path) -> None:
     objects = [{"label": "plate", "box": [1, 2, 3, 4], "text": "AB1"}, {"label": "face", "box": [0, 0, 9, 9]}]
     (folder / "annotations.json").write_text(json.dumps([{"file": "b.jpg", "objects": objects}]))
     truth = (Truth("plate", (1, 2, 3, 4), "AB1"), Truth("face", (0, 0, 9, 9)))
-    assert read_samples(folder) == [Sample(folder / "images" / "b.jpg", truth)]
+    assert read_samples(folder) == [Sample(folder / "images" / "b.jpg", "b.jpg", truth)]
 
 
 def test_rotated_boxes_become_upright_ones(folder: Path) -> None:

@@ -37,16 +37,22 @@ def test_untouched_pictures_do_not_flatter_the_means() -> None:
 
 
 def test_privacy_thresholds() -> None:
-    rows = _rows(
-        ("a", "ours", "face_distance", 0.2), ("a", "ours", "face_distance", 0.5), ("b", "ours", "face_distance", 0.8),
-        ("a", "ours", "plate_distance", 0), ("b", "ours", "plate_distance", 5),
-    )  # fmt: skip
+    faces = [("dlib_distance", 0.2), ("dlib_distance", 0.5), ("dlib_distance", 0.8), ("still_found", 1)]
+    faces += [("facenet_distance", 0.1), ("facenet_distance", 1.9)]
+    plates = [("plate_distance", 0), ("plate_distance", 5), ("still_found", 0)]
+    rows = pd.DataFrame(
+        [("a", "ours", metric, value, "face") for metric, value in faces]
+        + [("a", "ours", metric, value, "plate") for metric, value in plates],
+        columns=["file", "method", "metric", "value", "kind"],
+    )
     (ours,) = summary.privacy_table(rows)
     assert ours["protected_paper"] == pytest.approx(2 / 3)
     assert ours["protected_dlib"] == pytest.approx(1 / 3)
     assert ours["confidence"] == pytest.approx(50)
+    assert ours["protected_facenet"] == 0.5
     assert ours["plates_read_as_before"] == 0.5
     assert ours["plates_protected_paper"] == 0.5
+    assert (ours["faces_found"], ours["plates_found"]) == (1, 0)
 
 
 def test_recall_by_size() -> None:
@@ -66,3 +72,14 @@ def test_recall_by_size() -> None:
     assert (union["recall"], union["recall_20px"], union["coverage"], union["false_per_picture"]) == (0.5, 1, 1, 2)
     assert [b["objects"] for b in union["by_size"]] == [1, 0, 1, 0]
     assert union["by_size"][1]["recall"] is None
+
+
+def test_curves_are_ordered_by_mechanism_and_epsilon() -> None:
+    names = ("b epsilon=inf", "ours", "a epsilon=16", "a epsilon=4")
+    privacy = [{"method": name, "faces": 1, "dlib_distance": float(i)} for i, name in enumerate(names)]
+    utility = [{"metric": "l2", "here": {"a epsilon=4": 7.0}}]
+    points = summary.curve_table(privacy, utility)
+    assert [(p["mechanism"], p["epsilon"], p["dlib_distance"]) for p in points] == [
+        ("a", "4", 3), ("a", "16", 2), ("b", "inf", 0),
+    ]  # fmt: skip
+    assert [p["l2"] for p in points] == [7, None, None]
