@@ -4,6 +4,7 @@ python -m benchmarks.plates reading --data DIR [--reader ppocr_v6]    # real pla
 python -m benchmarks.plates mechanisms            # no pictures at all
 python -m benchmarks.plates speed                 # drawn plates
 python -m benchmarks.plates released              # drawn plates: what is read before and after
+python -m benchmarks.plates street --data DIR     # real plates, as the default policy releases them
 python -m benchmarks.plates gallery --out FILE    # drawn plates, before and after
 """
 
@@ -12,7 +13,7 @@ import csv
 import json
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,8 @@ from deid_udf.detect.boxes import box_corners
 from deid_udf.detect.clp import Clp
 from deid_udf.detect.edges import refined
 from deid_udf.detect.region import Frame, Region
+from deid_udf.detect.registry import open_detectors
+from deid_udf.detect.union import find_private
 from deid_udf.plates import code
 from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import Pattern, load_format
@@ -37,7 +40,7 @@ from deid_udf.plates.lattice import Lattice, best
 from deid_udf.plates.protect import PlateProtector
 from deid_udf.plates.quad import Quad, quad_of
 from deid_udf.plates.read import open_reader, read_plates
-from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse
+from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse, load_policy
 from deid_udf.privacy import OsNoise
 from deid_udf.protect import Target
 from deid_udf.schema import Outcome
@@ -124,7 +127,8 @@ def mechanisms(plates: int = 20_000) -> None:
     codes = np.stack([rng.integers(0, m, plates) for m in pattern.moduli], 1)
     steps = sum(m // 2 for m in pattern.moduli)
     contexts = [(b"benchmark", i.to_bytes(4, "big")) for i in range(plates)]
-    print("| ε | mechanism | province survives | whole text survives | mean symbols changed |")
+    texts = [code.decode(row, pattern) for row in codes.tolist()]
+    print("| ε | mechanism | province survives | whole text survives | symbols changed | edit distance |")
     for epsilon in (1, 4, 7, 14, 28):
         response = RandomizedResponse(name="randomized_response", epsilon=Decimal(epsilon))
         unit = Fraction(epsilon, steps).limit_denominator(10**12)
@@ -133,7 +137,10 @@ def mechanisms(plates: int = 20_000) -> None:
             noisy = code.mechanism(choice, pattern).release(codes, noise=OsNoise(), contexts=contexts)
             changed = (noisy != codes).sum(1)
             survives = np.mean(noisy[:, 0] == codes[:, 0]), np.mean(changed == 0)
-            print(f"| {epsilon} | {choice.name} | {survives[0]:.3f} | {survives[1]:.4f} | {changed.mean():.2f} |")
+            new = [code.decode(row, pattern) for row in noisy.tolist()]
+            edits = np.mean([Levenshtein.distance(a, b) for a, b in zip(texts, new, strict=True)])
+            shares = f"{survives[0]:.3f} | {survives[1]:.4f} | {changed.mean():.2f} | {edits:.2f}"
+            print(f"| {epsilon} | {choice.name} | {shares} |")
 
 
 def speed(batch: int = 32, rounds: int = 5) -> None:
@@ -199,6 +206,44 @@ def released(plates: int = 384) -> None:
     print(f"new text read, below 20 px: {new[~high].mean():.3f}; old text read, all: {old.mean():.3f}")
 
 
+def street(data: Path) -> None:
+    """The default policy on the validation half of `plates_cn`: what is read before and after."""
+    policy = load_policy("conf/policy/street.yaml")
+    finders = tuple(choice for choice in policy.detection.detectors if choice.model != "centerface")
+    detection = policy.detection.model_copy(update={"detectors": finders})
+    with (data / "plates_cn/index.csv").open(encoding="utf-8") as file:
+        labels = list(csv.DictReader(file))
+    rows = [row for colour in ("blue", "yellow") for row in [r for r in labels if r["colour"] == colour][1::2]]
+    names = sorted({row["file"] for row in rows})
+    frames = [load(data / "plates_cn/images" / name) for name in names]
+    found = find_private(frames, detection, open_detectors(detection, "cpu"))
+    regions = [(i, f.region) for i, some in enumerate(found) for f in some if f.region.kind == "plate"]
+    protector = Recording(policy.plates, noise=OsNoise(), device="cpu")
+    targets = [Target(i, r, (b"benchmark", n.to_bytes(2, "big")), None, True) for n, (i, r) in enumerate(regions)]
+    made = protector.replace(frames, targets)
+    after = [
+        compose(frame, [m for m, (j, _) in zip(made, regions, strict=True) if j == i])[0]
+        for i, frame in enumerate(frames)
+    ]
+    reader = open_reader(policy.plates.reader, "cpu")
+    seen = read_plates(after, [(i, quad_of(region)) for i, region in regions], reader)
+    blue = load_format("cn-blue").expand()[0]
+    high, new, old, edits = [], [], [], []
+    for (i, region), lattices, (pattern, text) in zip(regions, seen, protector.shown, strict=True):
+        quad = quad_of(region)
+        high.append(float(np.linalg.norm(quad[3] - quad[0])) >= 20 and bool(text))
+        new.append(spells(lattices, pattern, text))
+        x0, y0, x1, y1 = region.box
+        for row in rows:
+            here = x0 <= float(row["centre_x"]) <= x1 and y0 <= float(row["centre_y"]) <= y1
+            if row["file"] == names[i] and here and text:
+                old.append(spells(lattices, blue, row["text"]))
+                edits.append(Levenshtein.distance(row["text"], text))
+    read = np.mean(np.array(new)[high])
+    print(f"{len(regions)} regions; {sum(high)} of 20 px or more, new text read {read:.3f}")
+    print(f"{len(old)} labelled plates: old text read {sum(old)}, mean edit distance {np.mean(edits):.2f}")
+
+
 class Recording(PlateProtector):
     """A protector that remembers what it wrote on the new plates."""
 
@@ -246,8 +291,8 @@ def load(path: Path) -> Frame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("reading", "mechanisms", "speed", "released", "gallery"))
-    parser.add_argument("--data", type=Path, help="folder of the pictures (reading)")
+    parser.add_argument("what", choices=("reading", "mechanisms", "speed", "released", "street", "gallery"))
+    parser.add_argument("--data", type=Path, help="folder of the pictures (reading, street)")
     parser.add_argument("--out", type=Path, help="picture to write (gallery)")
     parser.add_argument("--reader", default="ppocr_v4")
     options = parser.parse_args()
@@ -255,12 +300,17 @@ def main() -> None:
         if options.data is None:
             parser.error("reading needs --data")
         reading(options.data, options.reader)
+    elif options.what == "street":
+        if options.data is None:
+            parser.error("street needs --data")
+        street(options.data)
     elif options.what == "gallery":
         if options.out is None:
             parser.error("gallery needs --out")
         gallery(options.out)
     else:
-        {"mechanisms": mechanisms, "speed": speed, "released": released}[options.what]()
+        drawn: dict[str, Callable[[], None]] = {"mechanisms": mechanisms, "speed": speed, "released": released}
+        drawn[options.what]()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from deid_udf.detect.region import Frame
 
 _WHITE = 235.0  # a plate's white in a well exposed picture
 _DARKEST = 0.65  # of that white: plates are retro-reflective, and stay bright on dark cars and at night
+_LARGEST_HAZE = 14.0  # grey level of the picture's black: paint alone has nothing black to tell it by
 _EDGE = 40.0  # grey levels that a local contrast must span to count as an edge
 _SAMPLING = 0.4  # variance that a difference over two pixels adds to an edge's blur
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -53,7 +54,7 @@ def appearance(patch: Frame, outside: NDArray[np.bool_], scale: float = 1.0) -> 
     inner = cv2.erode(outside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
     return Appearance(
         gain=_gain(patch[outside]),
-        haze=float(np.clip(np.percentile(grey[outside], 1) * 0.8, 0, 30)),
+        haze=float(min(np.percentile(grey[outside], 1) * 0.8, _LARGEST_HAZE)),
         slope=_slope(grey, outside) / np.float32(scale),
         blur=_blur(grey, inner) * scale,
         noise=_noise(grey, inner),

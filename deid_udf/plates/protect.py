@@ -26,7 +26,7 @@ from deid_udf.protect import Replacement, Target
 from deid_udf.schema import Cause, Outcome
 
 _PRIOR = Prior("plate")
-_PLATE_SHARE = 0.15  # of the margin that a region grew by: found edges are a little off either way
+_PLATE_SHARE = 0.05  # of the margin that a region grew by: found edges are a little off either way
 
 
 @dataclass(frozen=True, slots=True)

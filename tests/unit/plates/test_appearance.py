@@ -57,3 +57,10 @@ def test_public_light_is_the_old_plates_mean():
     look = matched_to(NEUTRAL, plate, old)
     shown = look.haze + 200 * look.gain.mean() * (1 - look.haze / 255)
     assert shown == pytest.approx(90, rel=0.1)
+
+
+def test_light_paint_is_no_haze_and_bright_paint_of_any_colour_is_light():
+    grey = appearance(picture(np.full((120, 160), 190.0)), EVERYWHERE)
+    assert grey.haze < 20
+    red = np.zeros((120, 160, 3), np.uint8) + np.array([190, 30, 30], np.uint8)
+    assert appearance(red, EVERYWHERE).gain.mean() == pytest.approx(grey.gain.mean(), rel=0.03)
