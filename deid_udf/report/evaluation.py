@@ -12,9 +12,9 @@ from deid_udf.report.pairs import Frame, data_uri
 _PAPERS = {"table_1": "Table 1 of the paper: street images", "table_2": "Table 2 of the paper: face images"}
 _CURVES = {  # measurement → its label, and the threshold that is drawn across
     "dlib_distance": ("face distance, dlib", 0.6),
-    "protected_dlib": ("share of faces beyond 0.6", None),
+    "protected_dlib": ("share beyond 0.6, dlib", None),
     "facenet_distance": ("face distance, FaceNet", None),
-    "protected_facenet": ("share of faces that FaceNet calls others", None),
+    "protected_facenet": ("share called others, FaceNet", None),
     "faces_found": ("share of faces still found", None),
     "plate_distance": ("edits a plate", 3),
     "plates_read_as_before": ("share of plates read as before", None),
@@ -33,7 +33,7 @@ def page(result: Mapping[str, Any], pictures: Sequence[tuple[str, Frame]] = ()) 
     """
     return environment().get_template("evaluation.html.j2").render(
         result=result,
-        tables=[(title, *_utility(result[key])) for key, title in _PAPERS.items() if result.get(key)],
+        tables=[(title, *_utility(result[key])) for key, title in _PAPERS.items() if result["what"] == "tables"],
         privacy=_flat(result.get("privacy", [])),
         curves=_curves(result),
         recall=_recall(result.get("recall", [])),

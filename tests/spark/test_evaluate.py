@@ -68,7 +68,7 @@ def test_recall_by_size_is_resumed(folder):
 
 
 def test_tables_stand_beside_the_papers(folder):
-    result, summary = _evaluate(folder, "tables")
+    result, summary = _evaluate(folder, "tables", "--html", str(folder / "page.html"), "--dhash-side", "256")
     assert summary["pictures"] == 4
     methods = {"original", "ours", "blur", "mosaic", "dp_pix"}
     by_metric = {row["metric"]: row for row in result["table_1"]}
@@ -80,3 +80,16 @@ def test_tables_stand_beside_the_papers(folder):
     plates = {row["method"]: row for row in result["privacy"]}
     assert plates["ours"]["plates"] == 3
     assert plates["ours"]["plate_distance"] > 0
+    page = (folder / "page.html").read_text()
+    assert "better than blur and mosaic" in page
+    assert page.count("data:image/jpeg") == 1 + 4  # a drawn street as it was and under each method
+
+
+def test_a_generator_is_examined(folder):
+    more = ("--samples", "6", "--sheet", str(folder / "sheet.png"), "--html", str(folder / "generator.html"))
+    told = _evaluate(folder, "generator", *more)[0]["generator"]
+    assert (told["name"], told["samples"], told["training_faces"]) == ("mobilestylegan", 6, 4)
+    assert told["found"] == told["landmarks_fit"] == told["beyond"] == 1  # a street is nobody's face
+    assert told["pair_distance"] > 0.5
+    assert np.asarray(cv2.imread(str(folder / "sheet.png"))).shape == (256, 6 * 128, 3)
+    assert "seeds 0 to 23" in (folder / "generator.html").read_text()
