@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.boxes import iou
-from deid_udf.detect.region import Frame, Region
+from deid_udf.detect.region import Box, Frame, Region
 from deid_udf.detect.union import Found
+from deid_udf.faces.align import apply, ffhq_square, inverse
+from deid_udf.faces.landmarks import DLIB_BOX
 from deid_udf.metrics.privacy import face_distance, plate_distance
 from deid_udf.metrics.recognise import Recogniser, open_recognisers
 from deid_udf.plates.formats import PlateFormat, load_format
@@ -56,7 +59,7 @@ class Judges:
     def look(self, frames: Sequence[Frame], regions: Sequence[Sequence[Region]]) -> list[list[Sight]]:
         """What stands at each region of each frame; one call a model over the whole batch."""
         places = [(i, region) for i, some in enumerate(regions) for region in some]
-        faces = [(i, region.box) for i, region in places if region.kind == "face"]
+        faces = [(i, judged_box(region)) for i, region in places if region.kind == "face"]
         seen = {
             judge.name: iter(judge.embed([frames[i] for i, _ in faces], [box for _, box in faces]))
             for judge in self.recognisers
@@ -87,6 +90,20 @@ class Judges:
             if (fit := best(lattice, pattern)) is not None
         ]
         return min(fits, key=lambda fit: fit.gap).text if fits else ""
+
+
+def judged_box(face: Region) -> Box:
+    """Where recognisers look: the box that dlib's own detector would give, from the five points if there are any.
+
+    Detectors' boxes differ in size, and recognisers are at their best on what they were trained on.
+    """
+    if face.points is None:
+        return face.box
+    x0, y0, x1, y1 = DLIB_BOX
+    corners = apply(
+        inverse(ffhq_square(face.points.astype(np.float64))), np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    )
+    return cast(Box, (*corners.min(0).tolist(), *corners.max(0).tolist()))
 
 
 def changes(before: Sight, after: Sight) -> dict[str, float]:

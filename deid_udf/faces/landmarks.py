@@ -28,8 +28,8 @@ from deid_udf.faces.align import (
 
 MODEL = "landmarks68"
 _SIZE = 256
-# The box that dlib's own detector would give in the FFHQ square: medians over LFW.
-_RECTANGLE = dlib.rectangle(*(round(v * _SIZE) for v in (0.19, 0.285, 0.81, 0.905)))
+DLIB_BOX = (0.19, 0.285, 0.81, 0.905)  # that dlib's own detector would give in the FFHQ square: medians over LFW
+_RECTANGLE = dlib.rectangle(*(round(v * _SIZE) for v in DLIB_BOX))
 _TOLERANCE = 0.12  # of the FFHQ square's side: how far points may lie from where a face's points lie
 
 
