@@ -1,6 +1,6 @@
 """The audit: ε spent and left by image, scope, run, day and mechanism, and proofs, from the published tables alone.
 
-    spark-submit jobs/audit.py --lake LAKE [--run-id R] [--json FILE] [--html FILE]
+    spark-submit jobs/audit.py --lake LAKE [--records PATH] [--run-id R] [--html FILE] [--json FILE] [--csv FILE]
 
 LAKE is file:///… or s3a://…; `python jobs/audit.py …` does the same on this machine alone.
 """
@@ -18,11 +18,13 @@ from pyspark.sql import DataFrame
 from deid_udf.cli import plain, run, summarise
 from deid_udf.errors import ExitCode
 from deid_udf.lake import views
-from deid_udf.lake.audit import SAMPLE, Audit, audit
-from deid_udf.lake.session import Lake, open_lake, open_session
-from deid_udf.lake.tables import QUARANTINE, RUNS
+from deid_udf.lake.audit import AGAIN, SAMPLE, Audit, audit
+from deid_udf.lake.select import normalise
+from deid_udf.lake.session import Lake, open_lake, open_session, read_records
+from deid_udf.lake.tables import ERASURES, QUARANTINE, RUNS
 from deid_udf.report.audit import page
 from deid_udf.report.prometheus import metrics
+from deid_udf.report.sums import sums
 
 TABLES: dict[str, Callable[[Lake], DataFrame]] = {
     "ledger": views.ledger,
@@ -30,11 +32,14 @@ TABLES: dict[str, Callable[[Lake], DataFrame]] = {
     "review": views.review,
     "quarantine": lambda lake: lake.spark.table(lake.table(QUARANTINE)),
     "runs": lambda lake: lake.spark.table(lake.table(RUNS)),
+    "erasures": lambda lake: lake.spark.table(lake.table(ERASURES)),
 }
 EPILOG = """\
 Checked are: every image's bytes against its hash; its ledger against its objects; every object's ε against the
 mechanism and parameters that it names; caps at every release in history; runs and quarantine against what was released;
-Iceberg's history for rows that anything but a run changed or removed; and a sample of images for metadata.
+Iceberg's history for rows that anything but a run or a marked erasure changed or removed; a sample of images for
+metadata; and a smaller sample by the detectors of its policy, for objects that are found there but not in the ledger.
+Where --records still holds originals of that sample, no plate may read as before, and no face be taken for the same.
 
 exit codes: 0 done, 2 wrong usage or lake, 4 a violation was found (each is a row of the report and of the JSON). The
 last line of stdout is a summary in JSON.
@@ -49,21 +54,30 @@ def main() -> int:
     parser.add_argument("--lake", required=True, metavar="LAKE", help="where jobs/deidentify.py published")
     parser.add_argument("--run-id", metavar="ID", help="sums of this run only; checks are always of everything")
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything, as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="the sums, one group a row")
     parser.add_argument("--html", type=Path, metavar="FILE", help="everything, as one page that needs no network")
     parser.add_argument(
         "--sample", type=int, default=SAMPLE, metavar="N", help=f"images checked for metadata (default {SAMPLE})"
     )
+    parser.add_argument(
+        "--rescan", type=int, default=AGAIN, metavar="N", help=f"images looked at again, 0 for none (default {AGAIN})"
+    )
+    parser.add_argument("--records", metavar="PATH", help="image records that may still hold originals of these")
     parser.add_argument("--prometheus", type=Path, metavar="FILE", help="the counters, for a textfile collector")
     parser.add_argument("--table", choices=TABLES, help="print this table instead, one row a line of JSON")
     options = parser.parse_args()
     begun = time.perf_counter()
-    with open_session("audit", options.lake) as spark:
+    with open_session("audit", options.lake, *filter(None, [options.records])) as spark:
         if options.table:
             summarise({"table": options.table, "rows": print_table(open_lake(spark, options.lake), options.table)})
             return ExitCode.DONE
-        found = audit(open_lake(spark, options.lake), options.lake, options.run_id, options.sample)
+        lake = open_lake(spark, options.lake)
+        records = normalise(read_records(lake.spark, options.records)) if options.records else None
+        found = audit(lake, options.lake, options.run_id, sample=options.sample, again=options.rescan, records=records)
     if options.json:
         write(options.json, json.dumps(found.as_dict(), default=plain, ensure_ascii=False, indent=1))
+    if options.csv:
+        write(options.csv, sums(found))
     if options.html:
         write(options.html, page(found))
     if options.prometheus:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import repeat
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from deid_udf.errors import LakeError
@@ -16,17 +16,20 @@ from deid_udf.lake import checks, spending
 from deid_udf.lake.check_history import check_erasures, check_history, check_runs
 from deid_udf.lake.checks import Violation
 from deid_udf.lake.erasures import Erasure, read_erasures
+from deid_udf.lake.rescan import Rescan, rescan
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import read_history
 from deid_udf.lake.spending import Event, Spend
 from deid_udf.lake.tables import QUARANTINE, RELEASED, RUNS, exists
 from deid_udf.ledger import to_decimal
+from deid_udf.metrics.measured import Known, known_recall, read_measurements
 from deid_udf.policy import Policy
 from deid_udf.privacy import Event as MechanismEvent
 from deid_udf.privacy import Mechanism, MixedGuarantees, PlainSum, Pld, UnknownEvent, mechanism_from_event
 
 DELTAS = (Fraction(1, 10**6), Fraction(1, 10**9))
 SAMPLE = 64  # images that go through the gate's checks again
+AGAIN = 16  # images that a nightly audit looks at again
 _SCOPES = 50  # scopes that are listed, of each kind
 _COMPOSED = 5  # scopes whose ε is composed by the PLD accountant
 _MOST_RELEASES = 10_000  # beyond it, composing a scope takes minutes
@@ -72,6 +75,8 @@ class Audit:
         composed: the scopes that spent most, by two accountants.
         runs: as in the table, newest first.
         policies: policy hash → canonical text.
+        recall: policy hash → what is known of its detectors' recall, beside ε since ε does not cover what they miss.
+        rescan: how much was looked at again.
         quarantined: reason → images.
         erasures: what was taken out again by order, oldest first.
         violations: all breaches; empty is what a reader hopes for.
@@ -92,6 +97,8 @@ class Audit:
     composed: list[Composed]
     runs: list[dict[str, Any]]
     policies: dict[str, str]
+    recall: dict[str, list[Known]]
+    rescan: Rescan
     quarantined: dict[str, int]
     erasures: list[Erasure]
     violations: list[Violation]
@@ -101,7 +108,15 @@ class Audit:
         return asdict(self)
 
 
-def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SAMPLE) -> Audit:
+def audit(
+    lake: Lake,
+    location: str,
+    run_id: str | None = None,
+    *,
+    sample: int = SAMPLE,
+    again: int = 0,
+    records: DataFrame | None = None,
+) -> Audit:
     """Audit a lake.
 
     Args:
@@ -109,6 +124,8 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
         location: its name in the report.
         run_id: restricts the sums to one run; None is all of them.
         sample: how many images go through the gate's checks again.
+        again: how many images are looked at again by the detectors of their policy, which takes their models.
+        records: image records that may hold some originals, for the second look to compare with.
 
     Raises:
         LakeError: no released table there, or no such run.
@@ -128,6 +145,7 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
         released = released.limit(0)
     policies, wrong_policies = checks.policies_of(runs)
     time, events = spending.by_time(released), spending.by_event(released)
+    rescanned, found_again = rescan(released, policies, again, history.main, records)
     violations = broken or [
         *wrong_policies,
         *check_runs(time["run"], runs, _quarantined_by_write(lake), erasures),
@@ -137,14 +155,18 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
         *checks.check_once(released),
         *checks.check_events(released, events),
         *checks.check_caps(released, policies),
-        *checks.check_sample(released, policies, sample),
+        *checks.check_sample(released, policies, sample, history.main),
+        *found_again,
     ]
     chosen = released
     if run_id is not None:
         chosen = released.where(F.col("run_id") == run_id)
         time, events = spending.by_time(chosen), spending.by_event(chosen)
     columns = _scope_columns(policies.values())
-    scopes = {"+".join(c): spending.by_scope(chosen, c, _SCOPES) for c in columns}
+    newest = policies.get(runs[0]["policy_hash"]) if runs else None
+    named = dict.fromkeys([*columns, ("image_id",), *_caps(newest)])
+    spends = {c: spending.by_scope(chosen, c, _SCOPES) for c in named}
+    everything = spends if run_id is None else {c: spending.by_scope(released, c, _SCOPES) for c in _caps(newest)}
     return Audit(
         location=location,
         run_id=run_id,
@@ -153,14 +175,16 @@ def audit(lake: Lake, location: str, run_id: str | None = None, sample: int = SA
         total=next(iter(time["all"]), Spend({}, 0, 0, Decimal(0), Decimal(0))),
         by_run=time["run"],
         by_day=time["day"],
-        scopes=scopes,
-        caps=_caps(released, policies.get(runs[0]["policy_hash"]) if runs else None),
+        scopes={"+".join(c): spends[c] for c in columns},
+        caps={"+".join(c): spending.caps_left(everything[c], cap) for c, cap in _caps(newest).items()},
         events=events,
         images=spending.distribution(chosen),
-        top_images=spending.by_scope(chosen, ["image_id"], _SCOPES),
-        composed=[c for name in columns for c in compose(chosen, scopes["+".join(name)][:_COMPOSED], name)],
+        top_images=spends["image_id",],
+        composed=[c for name in columns for c in compose(chosen, spends[name][:_COMPOSED], name)],
         runs=[run.asDict() for run in runs],
         policies={digest: policy.canonical() for digest, policy in policies.items()},
+        recall=_recall(policies, runs),
+        rescan=rescanned,
         quarantined=_quarantined(lake, run_id),
         erasures=erasures,
         violations=violations,
@@ -209,13 +233,22 @@ def _scope_columns(policies: Any) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(scope.columns for policy in policies for scope in policy.budget.scopes))
 
 
-def _caps(released: DataFrame, newest: Policy | None) -> dict[str, list[dict[str, Any]]]:
+def _caps(newest: Policy | None) -> dict[tuple[str, ...], Decimal]:
+    """The newest policy's caps by scope columns."""
     if newest is None:
         return {}
     caps = {scope.columns: scope.cap for scope in newest.budget.scopes}
     if newest.budget.image is not None:
-        caps[("image_id",)] = newest.budget.image
-    return {"+".join(c): spending.caps_left(released, c, cap, _SCOPES) for c, cap in caps.items()}
+        caps["image_id",] = newest.budget.image
+    return caps
+
+
+def _recall(policies: Mapping[str, Policy], runs: Sequence[Row]) -> dict[str, list[Known]]:
+    measurements = read_measurements()
+    weights = {run["policy_hash"]: run["models"] for run in reversed(runs)}  # the newest run's
+    return {
+        digest: known_recall(policy.detection, weights[digest], measurements) for digest, policy in policies.items()
+    }
 
 
 def _quarantined(lake: Lake, run_id: str | None) -> dict[str, int]:

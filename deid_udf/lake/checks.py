@@ -4,6 +4,7 @@ Checked are the rows against themselves (bytes, hashes, sums), against the mecha
 policies' caps at every release in history. Iceberg's history, and what other tables say, is `check_history.py`.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from deid_udf.errors import PolicyError
-from deid_udf.lake.allowances import EPSILON_TYPE
+from deid_udf.lake.allowances import EPSILON_TYPE, spent_by
 from deid_udf.lake.gate import violations as violations_of_row
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import iceberg_table
@@ -60,10 +61,12 @@ def policies_of(runs: Iterable[Row]) -> tuple[dict[str, Policy], list[Violation]
         except PolicyError as error:
             broken.append(Violation("policy", f"run {run['run_id']}", str(error).splitlines()[0]))
             continue
-        if policy.hash == run["policy_hash"]:
-            policies[policy.hash] = policy
+        # Of the text as it was written: a later version of this code may fill in settings that it did not have.
+        digest = hashlib.sha256(run["policy"].encode()).hexdigest()
+        if digest == run["policy_hash"]:
+            policies[digest] = policy
         else:
-            evidence = f"its text has hash {policy.hash}, the run says {run['policy_hash']}"
+            evidence = f"its text has hash {digest}, the run says {run['policy_hash']}"
             broken.append(Violation("policy", f"run {run['run_id']}", evidence))
     return policies, broken
 
@@ -126,7 +129,12 @@ def check_rows(released: DataFrame, policies: Mapping[str, Policy]) -> list[Viol
 
 def check_once(released: DataFrame) -> list[Violation]:
     """No image twice under one policy."""
-    twice = released.groupBy(*KEY).count().where("count > 1").limit(MOST).collect()
+    # By a hash first, which is short to shuffle: it may find too many, and misses none.
+    whole = released.select(*KEY, F.xxhash64(*KEY).alias("_key"))
+    suspects = whole.groupBy("_key").count().where("count > 1")
+    if suspects.isEmpty():
+        return []
+    twice = whole.join(suspects, "_key", "left_semi").groupBy(*KEY).count().where("count > 1").limit(MOST).collect()
     return [Violation("once", f"image {row['image_id']}", f"released {row['count']} times") for row in twice]
 
 
@@ -153,8 +161,8 @@ def check_caps(released: DataFrame, policies: Mapping[str, Policy]) -> list[Viol
     return [v for columns, by_policy in caps.items() for v in _over(released, columns, by_policy)][:MOST]
 
 
-def check_sample(released: DataFrame, policies: Mapping[str, Policy], size: int) -> list[Violation]:
-    """A sample, drawn by hash, through all that the release gate checks of an image, metadata included."""
+def check_sample(released: DataFrame, policies: Mapping[str, Policy], size: int, seed: int) -> list[Violation]:
+    """A sample through all that the release gate checks of an image, metadata included."""
     texts = {digest: policy.canonical() for digest, policy in policies.items()}
 
     def check_batches(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -170,10 +178,17 @@ def check_sample(released: DataFrame, policies: Mapping[str, Policy], size: int)
             ]
             yield pd.DataFrame(wrong, columns=["subject", "wrong"])
 
-    drawn = released.select(*KEY, "run_id").orderBy(F.xxhash64(*KEY)).limit(size)
-    sample = released.join(F.broadcast(drawn), [*KEY, "run_id"], "left_semi")
-    found = sample.mapInPandas(check_batches, "subject string, wrong string")
+    found = sample_of(released, size, seed).mapInPandas(check_batches, "subject string, wrong string")
     return [Violation("sample", row["subject"], row["wrong"]) for row in found.limit(MOST).collect()]
+
+
+def sample_of(released: DataFrame, size: int, seed: int) -> DataFrame:
+    """Some rows, drawn by hash: another sample for another seed. Files that hold none of them are not read again."""
+    drawn = released.select(*KEY, "run_id").orderBy(F.xxhash64(F.lit(seed), *KEY)).limit(size).collect()
+    runs, contents = (sorted({row[name] for row in drawn}) for name in ("run_id", "content_sha256"))
+    near = released.where(F.col("run_id").isin(runs) & F.col("content_sha256").isin(contents))
+    keys = released.sparkSession.createDataFrame([tuple(row) for row in drawn], released.select(*KEY, "run_id").schema)
+    return near.join(F.broadcast(keys), [*KEY, "run_id"], "left_semi")
 
 
 def _wrong_with(event: Event) -> str:
@@ -215,6 +230,14 @@ def _images_with(released: DataFrame, event: Event) -> list[str]:
 
 def _over(released: DataFrame, columns: Sequence[str], caps: Mapping[str, Decimal]) -> list[Violation]:
     """Cumulative spend of each scope, release by release, against the cap of the policy of that release."""
+    # Spent in all, by a hash of the scope: whoever was ever above a cap is among those above the least one now.
+    scope = F.xxhash64(*columns)
+    least = F.lit(min(caps.values())).cast(EPSILON_TYPE)
+    suspects = spent_by(released.select(scope.alias("_scope"), "epsilon_total"), ["_scope"])
+    suspects = suspects.where(F.col("_unbounded") | (F.col("_spent") > least))
+    if suspects.isEmpty():
+        return []
+    released = released.withColumn("_scope", scope).join(suspects, "_scope", "left_semi")
     limits = F.create_map(*(F.lit(part) for digest, cap in caps.items() for part in (digest, cap)))
     releases = released.groupBy(*columns, "released_at", "policy_hash").agg(
         F.sum("epsilon_total").alias("spent"), F.count_if(F.col("epsilon_total").isNull()).alias("unbounded")

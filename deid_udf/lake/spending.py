@@ -76,8 +76,14 @@ def by_time(released: DataFrame) -> dict[str, list[Spend]]:
 
 
 def by_scope(released: DataFrame, columns: Sequence[str], most: int) -> list[Spend]:
-    """The scopes that spent most, unbounded ones first."""
-    found = released.groupBy(*columns).agg(*_sums())
+    """The scopes that spent most, unbounded ones first.
+
+    They are found by a hash of their names, which is short to shuffle where scopes are millions, then summed by name.
+    """
+    scope = F.xxhash64(*columns)
+    sums = spent_by(released.select(scope.alias("_scope"), "epsilon_total"), ["_scope"])
+    top = sums.orderBy(F.desc("_unbounded"), F.desc("_spent")).limit(most).select("_scope").collect()
+    found = released.where(scope.isin([row["_scope"] for row in top])).groupBy(*columns).agg(*_sums())
     return [_spend(row, columns) for row in found.orderBy(F.desc_nulls_first("epsilon")).limit(most).collect()]
 
 
@@ -110,14 +116,12 @@ def events_of(released: DataFrame, scopes: DataFrame, columns: Sequence[str]) ->
     return charged.groupBy(*columns, "e.mechanism", "e.version", parameters).count().collect()
 
 
-def caps_left(released: DataFrame, columns: Sequence[str], cap: Decimal, most: int) -> list[dict[str, Any]]:
-    """The scopes that have least left of a cap: their columns, `cap`, `spent`, `left` (None where unbounded)."""
-    spent = spent_by(released, columns).orderBy(F.desc("_unbounded"), F.desc("_spent")).limit(most)
+def caps_left(spends: Sequence[Spend], cap: Decimal) -> list[dict[str, Any]]:
+    """What scopes have left of a cap: their columns, `cap`, `spent`, `left` (None where unbounded)."""
     return [
-        {c: row[c] for c in columns}
-        | {"cap": cap, "spent": None if row["_unbounded"] else row["_spent"]}
-        | {"left": None if row["_unbounded"] else cap - row["_spent"]}
-        for row in spent.collect()
+        {**spend.key, "cap": cap, "spent": spend.epsilon}
+        | {"left": None if spend.epsilon is None else cap - spend.epsilon}
+        for spend in spends
     ]
 
 

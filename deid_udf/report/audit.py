@@ -11,7 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from deid_udf.lake.audit import DELTAS, Audit, Composed
 from deid_udf.lake.erasures import Erasure
 from deid_udf.lake.spending import Event, Spend
+from deid_udf.metrics.measured import Known
 from deid_udf.report import plots
+
+HEIGHTS = ("10-20", "20-40", "40-")  # pixels, as recall is measured by them
 
 Cell = str | tuple[str, str]  # what is shown, or that and what it is sorted by
 
@@ -38,15 +41,19 @@ def context(audit: Audit, title: str = "Privacy audit") -> dict[str, Any]:
         "audit": audit,
         "violations": [(v.check, v.subject, v.evidence) for v in audit.violations],
         "figures": _figures(audit),
-        "time_plot": plots.over_time([str(s.key["day"]) for s in audit.by_day], [s.epsilon for s in audit.by_day]),
+        "time_plot": plots.over_time([str(s.key["day"])[5:] for s in audit.by_day], [s.epsilon for s in audit.by_day]),
         "image_plot": plots.by_image(audit.images, image_cap),
         "runs": _runs(audit),
         "caps": caps,
+        "heights": [
+            (f"{height.removesuffix('-')}{'+' if height.endswith('-') else ''} px", True) for height in HEIGHTS
+        ],
         "deltas": [(f"δ = {float(delta):g}", True) for delta in DELTAS],
         "composed": [_composed_row(composed) for composed in audit.composed],
         "top_images": [(name(s.key), number(s.objects), epsilon(s.epsilon)) for s in audit.top_images],
         "events": [_event_row(event) for event in audit.events],
         "quarantined": [(reason, number(count)) for reason, count in audit.quarantined.items()],
+        "recall": [_recall_row(digest, known) for digest, some in audit.recall.items() for known in some],
         "erasures": [_erasure_row(erasure) for erasure in audit.erasures],
         "policies": [
             (digest, json.dumps(json.loads(text), indent=2, ensure_ascii=False))
@@ -123,6 +130,19 @@ def _event_row(event: Event) -> tuple[Cell, ...]:
         number(event.objects),
         epsilon(event.total),
     )
+
+
+def _recall_row(digest: str, known: Known) -> tuple[Cell, ...]:
+    """One measurement beside the policy it may speak for, and whether it does."""
+    speaks = "; ".join(known.differences) or ("as in the policy" if known.whole else "part of the policy's")
+    measured = known.measurement
+    if measured is None:
+        return digest[:8], known.kind, "", speaks, "", "", "", *[""] * len(HEIGHTS), "", ""
+    detectors = ", ".join(f"{name} {one.threshold:g}" for name, one in measured.detectors.items())
+    shares = (measured.recall, *(measured.by_height.get(height) for height in HEIGHTS), measured.coverage)
+    told = [("", "") if share is None else (f"{share:.3f}", str(share)) for share in shares]
+    false = f"{measured.false_per_picture:.2f}"
+    return digest[:8], known.kind, detectors, speaks, measured.data, number(measured.objects), *told, false
 
 
 def _erasure_row(erasure: Erasure) -> tuple[Cell, ...]:

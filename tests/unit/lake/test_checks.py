@@ -1,3 +1,6 @@
+import hashlib
+import json
+
 from pyspark.sql import Row
 
 from deid_udf.lake.checks import policies_of
@@ -15,3 +18,12 @@ def test_a_policy_that_was_edited_is_named():
     policies, found = policies_of([good, edited, broken])
     assert policies == {policy.hash: policy}  # caps are checked against what was hashed
     assert [violation.subject for violation in found] == ["run r2", "run r3"]
+
+
+def test_a_policy_of_an_earlier_version_keeps_its_hash():
+    told = json.loads(load_policy(ROOT / "conf/policy/street.yaml").canonical())
+    del told["detection"]["merge_iou"]  # a setting that came later
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    policies, found = policies_of([Row(run_id="r1", policy_hash=digest, policy=text)])
+    assert (list(policies), found) == ([digest], [])

@@ -1,63 +1,24 @@
+import csv
+import io
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
 
-from deid_udf.lake.audit import Audit, Composed
+from deid_udf.lake.audit import Audit
 from deid_udf.lake.checks import Violation
-from deid_udf.lake.erasures import Erased, Erasure
-from deid_udf.lake.spending import Event, Spend
+from deid_udf.lake.spending import Spend
 from deid_udf.report.audit import epsilon, page
 from deid_udf.report.prometheus import metrics
-
-AT = datetime(2026, 11, 25, 1, 2, tzinfo=UTC)
+from deid_udf.report.sums import COLUMNS, sums
+from tests.support.audits import clean_audit
 
 
 @pytest.fixture
 def clean() -> Audit:
-    spend = Spend({"run_id": "r1"}, 2, 3, Decimal("23"), Decimal("15"))
-    run = {"run_id": "r1", "finished_at": AT, "policy_hash": "ab" * 32, "quarantined": 1}
-    event = Event(
-        kind="face",
-        outcome="replaced",
-        cause="",
-        mechanism="laplace_vector",
-        version=1,
-        parameters={"k": "8"},
-        guarantee="pure",
-        epsilon=Decimal(8),
-        epsilon_unit=None,
-        noise_source="keyed",
-        detector="centerface",
-        memoised=False,
-        public=(),
-        objects=3,
-    )
-    return Audit(
-        location="file:///lake",
-        run_id=None,
-        at=AT,
-        snapshot_id=7,
-        total=replace(spend, key={}),
-        by_run=[spend],
-        by_day=[replace(spend, key={"day": "2026-11-25"})],
-        scopes={"sequence_id": [replace(spend, key={"sequence_id": None})]},
-        caps={"image_id": [{"image_id": "a", "cap": Decimal(64), "spent": Decimal(15), "left": Decimal(49)}]},
-        events=[event],
-        images=[(Decimal(8), 1), (Decimal(15), 1)],
-        top_images=[replace(spend, key={"image_id": "<b>a</b>"})],
-        composed=[
-            Composed({"sequence_id": "s"}, 3, Decimal(23), {"1e-06": Decimal("22.5"), "1e-09": None}, "pure", False)
-        ],
-        runs=[run],
-        policies={"ab" * 32: '{"name": "street"}'},
-        quarantined={"truncated": 1},
-        erasures=[Erasure(7, AT, "a judge", "order 12", (Erased("0" * 64, "1" * 64, "r1", "ab" * 32, 1, Decimal(8)),))],
-        violations=[],
-    )
+    return clean_audit()
 
 
 class _Links(HTMLParser):
@@ -100,6 +61,22 @@ def test_prometheus_reads_the_same_numbers(clean):
     assert 'deid_cap_left_min{scope="image_id"} 49' in samples
     assert "deid_epsilon +Inf" in samples
     assert "deid_violations 0" in samples
+
+
+def test_the_csv_holds_the_exact_sums_of_each_group(clean):
+    unbounded = Spend({"sequence_id": "=1+1"}, 1, 1, None, None)
+    rows = list(csv.DictReader(io.StringIO(sums(replace(clean, scopes={"sequence_id": [unbounded]})))))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["group"] for row in rows] == ["all", "run", "day", "sequence_id", "image_id"]
+    assert (rows[0]["images"], rows[0]["epsilon"]) == ("2", "23")
+    assert (rows[3]["name"], rows[3]["epsilon"]) == ("'=1+1", "inf")  # no formula
+
+
+def test_recall_stands_on_the_page_with_what_it_speaks_for(clean):
+    text = page(clean)
+    assert "mask_rcnn_lite" in text and "plates_ro" in text
+    assert "other weights of clp" in text
+    assert "2 released pictures looked at again" in text
 
 
 def test_numbers_sort_by_what_they_are(clean):

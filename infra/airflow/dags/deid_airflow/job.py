@@ -19,7 +19,7 @@ from deid_udf.errors import ExitCode
 FINAL = frozenset({ExitCode.USAGE, ExitCode.GATE_REFUSED, ExitCode.AUDIT_VIOLATION})
 
 #: Options of the audit, and the files that they make.
-REPORT = {"html": "report.html", "json": "report.json", "prometheus": "report.prom"}
+REPORT = {"html": "report.html", "json": "report.json", "csv": "report.csv", "prometheus": "report.prom"}
 
 # The provider tells the exit code in its message alone; on Kubernetes the driver's follows spark-submit's.
 _CODE = re.compile(r"(?:Error code|Kubernetes spark exit code) is: (\d+)")
