@@ -13,7 +13,7 @@ import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_type
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, StructType
 
 from deid_udf.errors import LakeError, UsageError
 from deid_udf.lake.session import Lake
@@ -100,7 +100,9 @@ _LOOKED_UP = {"write.parquet.bloom-filter-enabled.column.content_sha256": "true"
 
 
 def create_tables(lake: Lake) -> None:
-    """Make what is missing. `released` gets a first, empty snapshot: a branch needs one to start from.
+    """Make what is missing: tables, and in a lake of an earlier version the ledger's newer fields.
+
+    `released` gets a first, empty snapshot: a branch needs one to start from.
 
     Raises:
         LakeError: the lake cannot be written.
@@ -119,10 +121,27 @@ def create_tables(lake: Lake) -> None:
                 f"CREATE TABLE IF NOT EXISTS {lake.table(name)} ({spark_schema(schema).toDDL()}) "
                 f"USING iceberg {partition} TBLPROPERTIES ({properties})"
             )
+        _add_ledger_fields(lake)
         if spark.table(f"{lake.table(RELEASED)}.refs").isEmpty():
             spark.createDataFrame([], spark.table(lake.table(RELEASED)).schema).writeTo(lake.table(RELEASED)).append()
     except (PySparkException, Py4JJavaError) as error:
         raise LakeError(f"the lake cannot be opened or written: {first_line(error)}") from error
+
+
+def _add_ledger_fields(lake: Lake) -> None:
+    """Give `released.objects` the fields of `schema.OBJECT` that it lacks; rows of before hold null there."""
+    present = _entry(lake.spark.table(lake.table(RELEASED)).schema).names
+    for field in _entry(spark_schema(RELEASED_SCHEMA)):
+        if field.name not in present:
+            column = f"objects.element.{field.name} {field.dataType.simpleString()}"
+            lake.spark.sql(f"ALTER TABLE {lake.table(RELEASED)} ADD COLUMN {column}")
+
+
+def _entry(released: StructType) -> StructType:
+    """The type of one ledger entry."""
+    objects = released["objects"].dataType
+    assert isinstance(objects, ArrayType) and isinstance(objects.elementType, StructType)
+    return objects.elementType
 
 
 def exists(lake: Lake, name: str = RELEASED) -> bool:
