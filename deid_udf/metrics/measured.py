@@ -19,10 +19,12 @@ FILE = Path(__file__).resolve().parent.parent / "weights" / "recall.json"
 
 @dataclass(frozen=True, slots=True)
 class MeasuredDetector:
-    """A detector of a measurement: the lowest score that counted, and the hash of its weights."""
+    """A detector of a measurement: the lowest score that counted, the hash of its weights, and its scales."""
 
     threshold: float
     sha256: str
+    scale: float = 1.0
+    coarse: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ def _differences(
     for name, measured in measurement.detectors.items():
         if measured.threshold != choices[name].threshold:
             found.append(f"{name} at {measured.threshold:g}, not {choices[name].threshold:g}")
+        if (measured.scale, measured.coarse) != (choices[name].scale, choices[name].coarse):
+            found.append(f"{name} at other scales")
         if measured.sha256 != weights.get(name):
             found.append(f"other weights of {name}")
     return tuple(found)

@@ -36,6 +36,10 @@ def test_a_measurement_speaks_for_a_policy_with_its_detectors_thresholds_and_wei
 
     assert told() == {(True, ())}
     assert told(weights=weights | {"clp": "0" * 64}) == {(True, ("other weights of clp",))}
+    closer = [choice.model_copy(update={"scale": 2.0}) for choice in choices]
+    assert told(detection.model_copy(update={"detectors": tuple(closer)})) == {
+        (True, tuple(f"{name} at other scales" for name in one.detectors))
+    }
     other = choices[0].model_copy(update={"threshold": 0.33})
     assert told(detection.model_copy(update={"detectors": (other, choices[1])})) == {
         (True, (f"{other.model} at {one.detectors[other.model].threshold:g}, not 0.33",))
