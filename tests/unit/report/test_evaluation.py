@@ -10,7 +10,7 @@ from deid_udf.evaluate import summary
 from deid_udf.evaluate.paper import TABLE_1, TABLE_2
 from deid_udf.report.evaluation import page
 
-HEAD = {"data": "streets", "policy": "street", "policy_hash": "ab" * 32, "pictures": 3, "dhash_side": 256}
+HEAD = {"data": "streets", "policy": "street", "policy_hash": "ab" * 32, "pictures": 3}
 
 
 def _rows(**methods):
@@ -24,7 +24,7 @@ def tables():
         ours={"l0": 10.0, "ssim": 0.99}, blur={"l0": 40.0, "ssim": 0.9}, mosaic={"l0": 40.0, "ssim": 0.995}
     )  # fmt: skip
     both = {"table_1": summary.utility_table(rows, TABLE_1), "table_2": summary.utility_table(rows, TABLE_2)}
-    return HEAD | {"what": "tables", "privacy": []} | both
+    return HEAD | {"what": "tables", "dhash_side": 256, "privacy": []} | both
 
 
 def test_tables_beside_the_papers(tables):
@@ -32,6 +32,7 @@ def test_tables_beside_the_papers(tables):
     html = page(tables, [("a drawn street", picture)])
     assert html.count("better than blur and mosaic on 1 of 2 metrics") == 2
     assert "169,225" in html  # the paper's L0 of blur, Table 1
+    assert "256² bits" in html
     assert "a drawn street" in html
     assert not re.search(r'(src|href)="(?!data:)', html)  # one file
 
