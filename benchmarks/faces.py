@@ -33,6 +33,7 @@ from deid_udf.generator.registry import MobileStyleGan, open_latent_space
 from deid_udf.metrics.privacy import DLIB_FACE_THRESHOLD, FaceEmbedder, face_distance
 from deid_udf.privacy import KeyedNoise
 from deid_udf.protect import Target
+from deid_udf.training.encoder import HELD_OUT_EVERY
 
 DETECTION = policy.Detection(detectors=(policy.DetectorChoice(model="centerface", threshold=0.3),))
 SHEET = [(f"P{i:03d}", kind) for i in (1, 2, 4, 5, 6, 7) for kind in ("amateur_selfie", "studio_portrait")]
@@ -72,7 +73,8 @@ def speed() -> None:
 
 def projection(folder: Path, count: int, steps: int, size: int) -> None:
     """Loss (Eq. 18) of the mean, the encoder, optimisation and hybrid on aligned faces, and their core-seconds."""
-    files = sorted(folder.glob("*.jpg"))[-count:]  # the last ones: held out
+    held_out = sorted(folder.glob("*.jpg"))[::HELD_OUT_EVERY]
+    files = held_out[:: max(1, len(held_out) // count)][:count]
     faces = [_read(f) for f in files]
     small = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in faces])
     images = torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1
