@@ -8,9 +8,13 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,13 +27,15 @@ import pytest
 from deid_udf.demo.plates import random_plate
 from deid_udf.policy import parse_policy
 from tests.support.lakes import check, rows
+from tests.support.processes import wait_until
 from tests.support.records import record, write_records
 
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
 DAGS = ROOT / "infra" / "airflow" / "dags"
-FIRST, SECOND, EXHAUSTED, REFUSED = "2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23"
-pytestmark = pytest.mark.timeout(1800)  # five nights are one fixture
+NIGHTS = [f"2026-11-{day}" for day in range(16, 19)]
+FIRST, REFUSED = NIGHTS[0], "2026-11-19"
+pytestmark = pytest.mark.timeout(1800)  # all nights are one fixture
 PLATE = 7  # ε of one plate; the sequence's cap is two of them
 POLICY = f"""\
 name: plates
@@ -67,12 +73,17 @@ class Airflow:
 
     def __init__(self, folder: Path, dags: Path, hook: str) -> None:
         self.folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = str(free.getsockname()[1])
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")} | {
             "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(DAGS),
             "AIRFLOW_HOME": str(folder / "airflow"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self.port}/execution/",
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "no secret, a test",
             "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps(
                 {"conn_type": "spark", "host": "local[2]", "extra": {"deploy-mode": "client"}}
             ),
@@ -95,12 +106,57 @@ class Airflow:
             text=True,
         )
 
+    @contextmanager
+    def scheduler(self) -> Iterator[None]:
+        """A scheduler that runs tasks, and the API that they report to."""
+        processes = []
+        try:
+            for command in (["api-server", "--port", self.port, "--workers", "1"], ["scheduler"]):
+                with (self.folder / f"{command[0]}.log").open("wb") as log:
+                    processes.append(
+                        subprocess.Popen(
+                            [AIRFLOW, *command],
+                            env=self.environment,
+                            cwd=self.folder,
+                            stdout=log,
+                            stderr=subprocess.STDOUT,
+                            start_new_session=True,
+                        )
+                    )
+            yield
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(30)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def backfill(self, first: str, end: str) -> dict[str, str]:
+        """The nights from `first` on and before midnight of `end`, as docs/operator.md says; how each of them ended."""
+        self("dags", "reserialize")
+        dates = ("--from-date", first, "--to-date", end, "--max-active-runs", "1")
+        done = self("backfill", "create", "--dag-id", "deid_nightly", *dates)
+        assert done.returncode == 0, done.stdout[-3000:]
+        self("dags", "unpause", "deid_nightly")
+        with self.scheduler():  # only now: its database is SQLite, which knows one writer at a time
+            wait_until(lambda: set(self._runs().values()) <= {"success", "failed"}, seconds=1500)
+            return self._runs()
+
+    def _runs(self) -> dict[str, str]:
+        with sqlite3.connect(self.folder / "airflow" / "airflow.db") as database:
+            query = "SELECT substr(logical_date, 1, 10), state FROM dag_run WHERE backfill_id IS NOT NULL"
+            return dict(database.execute(query).fetchall())
+
     def night(self, date: str, **variables: str) -> Night:
         report = self.folder / "reports" / date
         shutil.rmtree(report, ignore_errors=True)
         done = self("dags", "test", "deid_nightly", date, **variables)
-        published = {row["image_id"]: row for row in rows(self.folder / "lake")}
-        return Night(done.returncode, done.stdout, published, report)
+        return Night(done.returncode, done.stdout, self.published(), report)
+
+    def published(self) -> dict[str, dict[str, Any]]:
+        return {row["image_id"]: row for row in rows(self.folder / "lake")}
 
 
 @pytest.fixture(scope="module")
@@ -126,19 +182,22 @@ def alerts() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory, models_cache, alerts) -> dict[str, Night]:
-    """Two dates, the first again, one without budget left, and one that the gate refuses."""
+    """Three nights by a backfill, first date once more, and a date that the gate refuses."""
     folder = tmp_path_factory.mktemp("nights")
     (folder / "plates.yaml").write_text(POLICY)
     (folder / "blur.yaml").write_text(NO_GUARANTEE)
-    for number, date in enumerate((FIRST, SECOND, EXHAUSTED, REFUSED)):
+    for number, date in enumerate((*NIGHTS, REFUSED)):
         write_records(folder / "records" / date, [record(date, _picture(number))])
         (folder / "records" / date / "_SUCCESS").touch()
     airflow = Airflow(folder, DAGS, alerts[0])
+    ended = airflow.backfill(FIRST, REFUSED)
+    logs = "\n".join(file.read_text() for file in sorted((folder / "airflow" / "logs").rglob("*.log")))
+    filled = Night(
+        int(set(ended.values()) != {"success"}), f"{ended}\n{logs}", airflow.published(), folder / "reports" / FIRST
+    )
     return {
-        "first": airflow.night(FIRST),
-        "second": airflow.night(SECOND),
+        "filled": filled,
         "again": airflow.night(FIRST),
-        "exhausted": airflow.night(EXHAUSTED),
         "refused": airflow.night(REFUSED, deid_policy=str(folder / "blur.yaml")),
     }
 
@@ -152,41 +211,34 @@ def _picture(number: int) -> bytes:
     return cv2.imencode(".png", picture)[1].tobytes()
 
 
-def test_a_night_publishes_the_days_image_and_its_report(nights):
-    first = nights["first"]
-    assert first.code == 0, first.log[-3000:]
-    assert set(first.published) == {FIRST}
-    assert first.spent == PLATE
-    check(list(first.published.values()), parse_policy(POLICY))
-    assert json.loads((first.report / "report.json").read_text())
-    assert (first.report / "report.html").read_text().startswith("<!")
-    assert (first.report / "report.prom").read_text()
+def test_a_backfill_publishes_each_days_image_and_report_and_spends_once(nights):
+    """The sequence's cap is two plates: two nights spend it, and the other's comes from the prior."""
+    filled = nights["filled"]
+    assert filled.code == 0, filled.log[-3000:]
+    assert set(filled.published) == set(NIGHTS)
+    check(list(filled.published.values()), parse_policy(POLICY))
+    assert filled.spent == 2 * PLATE
+    plates = [plate for date in NIGHTS for plate in filled.published[date]["objects"]]
+    assert len(plates) == len(NIGHTS)
+    told = sorted((plate["outcome"], plate["cause"], plate["epsilon"]) for plate in plates)
+    assert told == [("prior", "over_allowance", 0)] * (len(NIGHTS) - 2) + [("replaced", "", PLATE)] * 2
+    for date in NIGHTS:
+        report = filled.report.with_name(date)
+        assert json.loads((report / "report.json").read_text())["violations"] == []
+        assert (report / "report.html").read_text().startswith("<!")
+        assert (report / "report.csv").read_text() and (report / "report.prom").read_text()
 
 
-def test_the_run_is_named_by_date_and_policy(nights):
-    assert nights["first"].published[FIRST]["run_id"] == f"{FIRST}-{parse_policy(POLICY).hash[:12]}"
-
-
-def test_the_next_night_adds_to_it(nights):
-    second = nights["second"]
-    assert second.code == 0, second.log[-3000:]
-    assert set(second.published) == {FIRST, SECOND}
-    assert second.spent == 2 * PLATE
+def test_a_run_is_named_by_date_and_policy(nights):
+    named = {date: row["run_id"] for date, row in nights["filled"].published.items()}
+    assert named == {date: f"{date}-{parse_policy(POLICY).hash[:12]}" for date in NIGHTS}
 
 
 def test_the_same_date_again_spends_and_writes_nothing(nights):
     again = nights["again"]
     assert again.code == 0, again.log[-3000:]
-    assert again.published == nights["second"].published
+    assert again.published == nights["filled"].published
     assert (again.report / "report.html").exists()
-
-
-def test_without_budget_the_plate_comes_from_the_prior(nights):
-    exhausted = nights["exhausted"]
-    assert exhausted.code == 0, exhausted.log[-3000:]
-    assert exhausted.spent == 2 * PLATE
-    (plate,) = exhausted.published[EXHAUSTED]["objects"]
-    assert (plate["outcome"], plate["cause"], plate["epsilon"]) == ("prior", "over_allowance", 0)
 
 
 def test_what_the_gate_refuses_fails_at_once_with_its_reason(nights, alerts):
@@ -194,7 +246,7 @@ def test_what_the_gate_refuses_fails_at_once_with_its_reason(nights, alerts):
     assert refused.code != 0
     assert "deidentify.py exited 3: error: the release gate refused" in refused.log
     assert f"{REFUSED}: guarantee none, and the policy is no experiment" in refused.log
-    assert refused.published == nights["exhausted"].published
+    assert refused.published == nights["filled"].published
     assert not refused.report.exists()
     (told,) = [alert for alert in alerts[1] if "deidentify failed" in alert["text"]]
     assert REFUSED in told["text"] and "the release gate refused" in told["text"]
