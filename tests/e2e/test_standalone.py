@@ -1,12 +1,13 @@
-"""A standalone cluster of real processes, `spark://` on loopback, that loses a worker while the main job runs."""
+"""The main job on a standalone cluster of real processes, `spark://` on loopback: one worker dies, or one is slow."""
 
+import json
 import os
 import random
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pyspark
 import pytest
 
 from tests.support.lakes import branches, check, data_files, published_files, rows
-from tests.support.processes import KEY, ROOT, a_moment, start, wait_until
+from tests.support.processes import KEY, ROOT, Job, a_moment, start, wait_until
 from tests.support.records import faces_policy, streets, write_records
 from tests.support.reference import released
 
@@ -40,9 +41,10 @@ class Daemon:
         assert found is not None
         return found[1]
 
-    def opened(self) -> bool:
-        """Whether a Python worker of an executor here has its models open, and so is in the middle of a task."""
-        return any("pipeline_opened" in log.read_text() for log in self.folder.glob("app-*/*/stderr"))
+    def opened(self) -> list[int]:
+        """Process ids of the Python workers here that have their models open, and so are in the middle of a task."""
+        logs = [log.read_text().splitlines() for log in self.folder.glob("app-*/*/stderr")]
+        return [json.loads(line)["pid"] for lines in logs for line in lines if "pipeline_opened" in line]
 
     def kill(self) -> None:
         """SIGKILL to the daemon and its executors, as when a machine goes; Python workers end with their executor."""
@@ -52,11 +54,11 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, kind: str, *options: str) -> Iterator[Daemon]:
+def daemon(folder: Path, kind: str, *options: str, host: str = "127.0.0.1") -> Iterator[Daemon]:
     folder.mkdir()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [SPARK_CLASS, f"org.apache.spark.deploy.{kind}", *options, "--host", "127.0.0.1", "--webui-port", "0"],
+            [SPARK_CLASS, f"org.apache.spark.deploy.{kind}", *options, "--host", host, "--webui-port", "0"],
             # Executors have their worker's environment, not the driver's.
             env=os.environ
             | {"SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": TALKATIVE}
@@ -75,15 +77,15 @@ def daemon(folder: Path, kind: str, *options: str) -> Iterator[Daemon]:
 
 @pytest.fixture
 def cluster(tmp_path) -> Iterator[tuple[str, list[Daemon]]]:
-    """A master's URL and two workers of one core each."""
+    """A master's URL and two workers of one core each, on two hosts as far as Spark can tell."""
     with ExitStack() as stack:
         master = stack.enter_context(daemon(tmp_path / "master", "master.Master", "--port", "0"))
         url = master.told(r"Starting Spark master at (spark://\S+)")
         size = ("--cores", "1", "--memory", "1g")
         workers = []
-        for name in ("one", "two"):
+        for name, host in (("one", "127.0.0.1"), ("two", "127.0.0.2")):
             options = (*size, "--work-dir", str(tmp_path / name), url)
-            workers.append(stack.enter_context(daemon(tmp_path / name, "worker.Worker", *options)))
+            workers.append(stack.enter_context(daemon(tmp_path / name, "worker.Worker", *options, host=host)))
         for worker in workers:
             worker.told("(Successfully registered) with master")
         yield url, workers
@@ -94,11 +96,10 @@ def configuration() -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in lines if line.startswith("spark."))
 
 
-@pytest.mark.timeout(900)
-def test_a_worker_killed_half_way_changes_nothing(tmp_path, models_cache, cluster):
-    url, workers = cluster
+def submit(tmp_path: Path, url: str, **more: str) -> Job:
+    """Start the night's job."""
     (tmp_path / "policy.yaml").write_text(POLICY.canonical())
-    job = start(
+    return start(
         tmp_path / "logs",
         "deidentify",
         f"--records={write_records(tmp_path / 'records', IMAGES)}",
@@ -113,18 +114,62 @@ def test_a_worker_killed_half_way_changes_nothing(tmp_path, models_cache, cluste
             "spark.sql.files.maxPartitionBytes": "16k",
             "spark.sql.files.openCostInBytes": "0",
             "spark.sql.execution.arrow.maxRecordsPerBatch": "2",
-        },
+        }
+        | more,
     )
+
+
+def first_open(workers: list[Daemon], job: Job) -> Daemon:
+    """The worker that is first to have its models open."""
     wait_until(lambda: any(w.opened() for w in workers) or job.process.poll() is not None, 500)
     assert job.process.poll() is None, job.text()[-4000:]
-    lost = next(w for w in workers if w.opened())
-    a_moment(random.SystemRandom(), 0.3)
     assert not job.reached('"done": "written"')
-    lost.kill()
+    return next(w for w in workers if w.opened())
+
+
+def check_published(tmp_path: Path, job: Job) -> None:
+    """The job ended well, and left what one clean run gives: each image once, each spend once."""
     assert job.end() == 0, job.text()[-4000:]
-    assert re.search(r"Lost (executor|task)|ExecutorLostFailure", job.text())
     published = rows(tmp_path / "lake")
     check(published, POLICY)
     assert {r["image_id"]: (r["output_sha256"], r["epsilon_total"]) for r in published} == released(IMAGES, POLICY)
     assert branches(tmp_path / "lake") == {"main"}
     assert data_files(tmp_path / "lake") == published_files(tmp_path / "lake")
+
+
+@pytest.mark.timeout(900)
+def test_a_worker_killed_half_way_changes_nothing(tmp_path, models_cache, cluster):
+    url, workers = cluster
+    job = submit(tmp_path, url)
+    lost = first_open(workers, job)
+    a_moment(random.SystemRandom(), 0.3)
+    lost.kill()
+    check_published(tmp_path, job)
+    assert re.search(r"Lost (executor|task)|ExecutorLostFailure", job.text())
+
+
+@pytest.mark.timeout(900)
+def test_a_task_that_hangs_is_run_twice_and_counts_once(tmp_path, models_cache, cluster):
+    """Speculation on: the copy on the other host is published, and the first attempt wakes too late to add anything."""
+    url, workers = cluster
+    events = tmp_path / "events"
+    events.mkdir()
+    speculation = {"": "true", ".interval": "100ms", ".quantile": "0.5", ".multiplier": "1.2"}
+    job = submit(
+        tmp_path,
+        url,
+        **{f"spark.speculation{key}": value for key, value in speculation.items()},
+        **{"spark.eventLog.enabled": "true", "spark.eventLog.dir": events.as_uri(), "spark.eventLog.compress": "false"},
+    )
+    (slow, *_) = first_open(workers, job).opened()
+    os.kill(slow, signal.SIGSTOP)
+    try:
+        check_published(tmp_path, job)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(slow, signal.SIGCONT)
+    log = "".join(file.read_text() for file in events.rglob("events_*"))
+    tasks = [
+        event["Task Info"] for event in map(json.loads, log.splitlines()) if event["Event"] == "SparkListenerTaskEnd"
+    ]
+    assert any(task["Speculative"] and not task["Killed"] and not task["Failed"] for task in tasks)

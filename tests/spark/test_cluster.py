@@ -55,7 +55,6 @@ def test_failed_attempts_and_two_gpus(tmp_path, models_cache, spark_home, gpus):
             "spark.worker.resource.gpu.discoveryScript": str(gpus),
             "spark.executor.resource.gpu.amount": "1",
             "spark.task.resource.gpu.amount": "1",
-            "spark.speculation": "true",
             "spark.sql.files.maxPartitionBytes": "16k",
             "spark.sql.files.openCostInBytes": "0",
             "spark.sql.execution.arrow.maxRecordsPerBatch": "2",
