@@ -31,6 +31,7 @@ DELTAS = (Fraction(1, 10**6), Fraction(1, 10**9))
 SAMPLE = 64  # images that go through the gate's checks again
 AGAIN = 16  # images that a nightly audit looks at again
 _SCOPES = 50  # scopes that are listed, of each kind
+_DAILY = 5  # scopes whose spending is told day by day, of each kind
 _COMPOSED = 5  # scopes whose ε is composed by the PLD accountant
 _MOST_RELEASES = 10_000  # beyond it, composing a scope takes minutes
 
@@ -69,6 +70,7 @@ class Audit:
         by_run, by_day: ε by run and by day of release.
         scopes: cap columns, joined by "+" → the scopes that spent most.
         caps: cap columns → the scopes with least left of the newest policy's cap.
+        spent: cap columns → what the first few of these spent day by day, images apart.
         events: objects by treatment.
         images: how many images spent how much.
         top_images: those that spent most.
@@ -91,6 +93,7 @@ class Audit:
     by_day: list[Spend]
     scopes: dict[str, list[Spend]]
     caps: dict[str, list[dict[str, Any]]]
+    spent: dict[str, list[Spend]]
     events: list[Event]
     images: list[tuple[Decimal | None, int]]
     top_images: list[Spend]
@@ -166,6 +169,7 @@ def audit(
     newest = policies.get(runs[0]["policy_hash"]) if runs else None
     named = dict.fromkeys([*columns, ("image_id",), *_caps(newest)])
     spends = {c: spending.by_scope(chosen, c, _SCOPES) for c in named}
+    capped = _scope_columns([newest]) if newest else []
     everything = spends if run_id is None else {c: spending.by_scope(released, c, _SCOPES) for c in _caps(newest)}
     return Audit(
         location=location,
@@ -177,6 +181,7 @@ def audit(
         by_day=time["day"],
         scopes={"+".join(c): spends[c] for c in columns},
         caps={"+".join(c): spending.caps_left(everything[c], cap) for c, cap in _caps(newest).items()},
+        spent={"+".join(c): spending.by_day(released, everything[c][:_DAILY], c) for c in capped},
         events=events,
         images=spending.distribution(chosen),
         top_images=spends["image_id",],
@@ -195,11 +200,8 @@ def compose(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]
     """Scopes by two accountants: as if everything in a scope were about one person."""
     if not spends:
         return []
-    spark = released.sparkSession
-    schema = ", ".join(f"`{c}` string" for c in columns)
-    scopes = spark.createDataFrame([tuple(spend.key[c] for c in columns) for spend in spends], schema)
     charged: dict[tuple[str | None, ...], list[tuple[Mechanism, int]]] = {}
-    for row in spending.events_of(released, scopes, columns):
+    for row in spending.events_of(released, spends, columns):
         parameters = {entry["key"]: entry["value"] for entry in row["parameters"] or ()}
         try:
             mechanism = mechanism_from_event(MechanismEvent(row["mechanism"], row["version"], parameters))

@@ -87,6 +87,13 @@ def by_scope(released: DataFrame, columns: Sequence[str], most: int) -> list[Spe
     return [_spend(row, columns) for row in found.orderBy(F.desc_nulls_first("epsilon")).limit(most).collect()]
 
 
+def by_day(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) -> list[Spend]:
+    """What some scopes spent day by day; the key is the scope's columns and `day`, in that order."""
+    key = (*columns, "day")
+    rows = _of(released, spends, columns).withColumn("day", F.date_format("released_at", "yyyy-MM-dd"))
+    return [_spend(row, key) for row in rows.groupBy(*key).agg(*_sums()).orderBy("day").collect()]
+
+
 def by_event(released: DataFrame) -> list[Event]:
     """Objects by kind, treatment and charge: a handful of groups, however many objects."""
     entry = F.col("entry")
@@ -107,10 +114,9 @@ def distribution(released: DataFrame) -> list[tuple[Decimal | None, int]]:
     return [(row["epsilon_total"], row["count"]) for row in found.collect()]
 
 
-def events_of(released: DataFrame, scopes: DataFrame, columns: Sequence[str]) -> list[Row]:
+def events_of(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) -> list[Row]:
     """Charged events of some scopes: the scope's columns, `mechanism`, `version`, `parameters`, `count`."""
-    same = [released[c].eqNullSafe(scopes[c]) for c in columns]
-    objects = released.join(F.broadcast(scopes), same, "left_semi").select(*columns, F.explode("objects").alias("e"))
+    objects = _of(released, spends, columns).select(*columns, F.explode("objects").alias("e"))
     charged = objects.where("e.memo_of is null and (e.epsilon is null or e.epsilon > 0)")
     parameters = F.array_sort(F.map_entries("e.parameters")).alias("parameters")
     return charged.groupBy(*columns, "e.mechanism", "e.version", parameters).count().collect()
@@ -123,6 +129,14 @@ def caps_left(spends: Sequence[Spend], cap: Decimal) -> list[dict[str, Any]]:
         | {"left": None if spend.epsilon is None else cap - spend.epsilon}
         for spend in spends
     ]
+
+
+def _of(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) -> DataFrame:
+    """The rows of some scopes."""
+    names = [tuple(spend.key[c] for c in columns) for spend in spends]
+    scopes = released.sparkSession.createDataFrame(names, ", ".join(f"`{c}` string" for c in columns))
+    same = [released[c].eqNullSafe(scopes[c]) for c in columns]
+    return released.join(F.broadcast(scopes), same, "left_semi")
 
 
 def _sums() -> list[Column]:

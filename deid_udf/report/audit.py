@@ -45,6 +45,7 @@ def context(audit: Audit, title: str = "Privacy audit") -> dict[str, Any]:
         "image_plot": plots.by_image(audit.images, image_cap),
         "runs": _runs(audit),
         "caps": caps,
+        "cap_plots": {name: _cap_plot(name, audit) for name, spends in audit.spent.items() if spends},
         "heights": [
             (f"{height.removesuffix('-')}{'+' if height.endswith('-') else ''} px", True) for height in HEIGHTS
         ],
@@ -114,6 +115,15 @@ def _amounts(spend: Spend, refused: Cell) -> tuple[Cell, ...]:
 def _cap_row(columns: str, row: Mapping[str, Any]) -> tuple[Cell, ...]:
     scope = {column: row[column] for column in columns.split("+")}
     return name(scope), epsilon(row["cap"]), epsilon(row["spent"]), epsilon(row["left"])
+
+
+def _cap_plot(columns: str, audit: Audit) -> str:
+    """What the scopes with least left spent over time, against their cap."""
+    spent: dict[str, list[tuple[str, Decimal | None]]] = {}
+    for spend in audit.spent[columns]:
+        *scope, day = spend.key
+        spent.setdefault(name({c: spend.key[c] for c in scope}), []).append((str(spend.key[day]), spend.epsilon))
+    return plots.against_cap(spent, audit.caps[columns][0]["cap"])
 
 
 def _event_row(event: Event) -> tuple[Cell, ...]:

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import cycle
+from itertools import accumulate, cycle
 from typing import Any
 
 from matplotlib import rc_context
@@ -35,6 +35,31 @@ def over_time(days: Sequence[str], spent: Sequence[Decimal | None]) -> str:
         _quiet(total)
     if len(days) > 8:
         axes.set_xticks(range(0, len(days), -(-len(days) // 8)))
+    return _svg(figure)
+
+
+def against_cap(spent: Mapping[str, Sequence[tuple[str, Decimal | None]]], cap: Decimal) -> str:
+    """What scopes had spent by the end of each day, one step line a scope, and the cap on each.
+
+    Args:
+        spent: scope → (day as YYYY-MM-DD, ε of that day; None is unbounded and ends the line).
+        cap: the same for all.
+    """
+    figure, axes = _plot("ε of a scope, together")
+    days = sorted({day for points in spent.values() for day, _ in points})
+    for (name, points), (colour, dash) in zip(spent.items(), _strokes(ACCENT, INK), strict=False):
+        by_day = dict(points)
+        values = [by_day.get(day, Decimal(0)) for day in days]
+        sums = list(accumulate(math.nan if value is None else float(value) for value in values))
+        axes.step(
+            range(len(days)), sums, where="post", color=colour, linestyle=dash, marker="o", markersize=3, label=name
+        )
+    axes.axhline(float(cap), color=BAD, linewidth=1.2)
+    axes.annotate(" cap", (0, float(cap)), xycoords=("axes fraction", "data"), va="bottom", color=BAD)
+    axes.set_ylim(0, max(1.15 * float(cap), axes.get_ylim()[1]))
+    every = -(-len(days) // 8) or 1
+    axes.set_xticks(range(0, len(days), every), [day[5:] for day in days[::every]])
+    axes.legend(frameon=False, labelcolor=INK, fontsize=8)
     return _svg(figure)
 
 
@@ -107,9 +132,9 @@ def _plot(label: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _strokes() -> Iterator[tuple[str, str]]:
+def _strokes(*colours: str) -> Iterator[tuple[str, str]]:
     """Colours and dashes that tell lines apart, in black and white too."""
-    return cycle((colour, dash) for dash in ("-", "--", ":") for colour in (ACCENT, INK, BAD))
+    return cycle((colour, dash) for dash in ("-", "--", ":") for colour in colours or (ACCENT, INK, BAD))
 
 
 def _quiet(axes: Axes) -> None:

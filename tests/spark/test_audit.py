@@ -95,6 +95,8 @@ def test_what_no_detector_was_sure_of_is_listed_for_a_person(clean):
 def test_caps_left_and_both_accountants(clean):
     first = clean.found.caps["image_id"][0]
     assert (first["image_id"], first["left"]) == ("a", Decimal(48))
+    daily = [spend.epsilon for spend in clean.found.spent["sequence_id"] if spend.key["sequence_id"] == "s1"]
+    assert sum(daily) == clean.found.caps["sequence_id"][0]["spent"] == Decimal(24)
     (composed,) = [c for c in clean.found.composed if c.scope["sequence_id"] == "s1"]
     assert (composed.releases, composed.plain, composed.guarantee) == (3, Decimal(24), "pure")
     assert all(0 < bound <= Decimal(24) for bound in composed.pld.values() if bound is not None)

@@ -45,7 +45,11 @@ def clean_audit() -> Audit:
         by_run=[spend],
         by_day=[replace(spend, key={"day": "2026-11-25"})],
         scopes={"sequence_id": [replace(spend, key={"sequence_id": None})]},
-        caps={"image_id": [{"image_id": "a", "cap": Decimal(64), "spent": Decimal(15), "left": Decimal(49)}]},
+        caps={
+            "image_id": [{"image_id": "a", "cap": Decimal(64), "spent": Decimal(15), "left": Decimal(49)}],
+            "sequence_id": [{"sequence_id": None, "cap": Decimal(2000), "spent": Decimal(23), "left": Decimal(1977)}],
+        },
+        spent={"sequence_id": [replace(spend, key={"sequence_id": None, "day": "2026-11-25"})]},
         events=[event],
         images=[(Decimal(8), 1), (Decimal(15), 1)],
         top_images=[replace(spend, key={"image_id": "<b>a</b>"})],
@@ -81,7 +85,14 @@ def busy_audit(nights: int = 30, images: int = 50) -> Audit:
         total=Spend({}, 10_000_000, 15_000_000, Decimal("112000000.5"), Decimal(64)),
         by_run=[spend("run_id", str(run["run_id"]), i) for i, run in enumerate(runs)],
         by_day=[spend("day", day, i) for i, day in enumerate(days)],
-        caps=left,
+        caps=audit.caps | left,
+        spent={
+            "sequence_id": [
+                Spend({"sequence_id": f"cam-{scope}/drive", "day": day}, 9, 15, Decimal(4 * i + 9 * scope), Decimal(15))
+                for scope in range(5)
+                for i, day in enumerate(days[scope:])
+            ]
+        },
         images=[(Decimal(8 * i), 1000 - 100 * i) for i in range(9)],
         top_images=[spend("image_id", name, i) for i, name in enumerate(names)],
         runs=runs,

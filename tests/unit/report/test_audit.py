@@ -11,9 +11,10 @@ from deid_udf.lake.audit import Audit
 from deid_udf.lake.checks import Violation
 from deid_udf.lake.spending import Spend
 from deid_udf.report.audit import epsilon, page
+from deid_udf.report.plots import against_cap
 from deid_udf.report.prometheus import metrics
 from deid_udf.report.sums import COLUMNS, sums
-from tests.support.audits import clean_audit
+from tests.support.audits import busy_audit, clean_audit
 
 
 @pytest.fixture
@@ -86,9 +87,18 @@ def test_numbers_sort_by_what_they_are(clean):
     assert 'data-sort="49"' in page(clean)
 
 
+def test_spending_over_time_ends_at_what_the_caps_table_says():
+    audit = busy_audit()
+    plot = against_cap(
+        {"a": [("2026-11-01", Decimal(3)), ("2026-11-03", Decimal(4))], "b": [("2026-11-02", None)]}, Decimal(9)
+    )
+    assert all(word in plot for word in ("11-01", "11-03", "cap", ">a<", ">b<"))
+    assert plot.count("<path") and "cam-4/drive" in page(audit)
+
+
 def test_plots_follow_the_page_from_light_to_dark(clean):
     plots = re.findall(r"<svg.*?</svg>", page(clean), re.DOTALL)
-    assert len(plots) == 2
+    assert len(plots) == 3
     for plot in plots:
         assert "var(--ink)" in plot
         assert not re.search(r"#0[1-4]0[1-4]0[1-4]", plot)
