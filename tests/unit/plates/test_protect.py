@@ -133,7 +133,7 @@ def ranks_of_old_strokes(draw, leak):
     scenes = [draw(text, height=30, seed=5, size=(80, 170)) for text in texts]
     targets = [target(s, i, number=i, spend=False) for i, s in enumerate(scenes)]
     ranks = []
-    made = protector(noise=OsNoise()).replace([s.frame for s in scenes], targets)
+    made = protector(noise=KEYED).replace([s.frame for s in scenes], targets)
     for i, (s, replacement) in enumerate(zip(scenes, made, strict=True)):
         frame, changed = compose(s.frame, [replacement])
         grey = ((1 - leak) * frame + leak * s.frame).mean(-1)[changed]
@@ -148,7 +148,8 @@ def test_nothing_of_the_old_strokes_survives(draw):
 
 
 def test_the_measure_of_old_strokes_sees_a_faint_ghost(draw):
-    assert ranks_of_old_strokes(draw, leak=0.2).mean() > 0.8
+    # Above all that the test before lets pass as chance; under six keys the mean was 0.80 to 0.86.
+    assert ranks_of_old_strokes(draw, leak=0.2).mean() > 0.74
 
 
 def test_reserved_plates_carry_a_symbol_that_nobody_issues(draw, models_cache):
