@@ -51,6 +51,7 @@ def test_failed_attempts_and_two_gpus(tmp_path, models_cache, spark_home, gpus):
             "spark.master": "local-cluster[1,2,2048]",  # one worker with two GPUs, an executor a core
             "spark.executor.memory": "900m",
             "spark.executor.cores": "1",
+            "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # no task before both executors are there
             "spark.worker.resource.gpu.amount": "2",
             "spark.worker.resource.gpu.discoveryScript": str(gpus),
             "spark.executor.resource.gpu.amount": "1",

@@ -1,6 +1,5 @@
 """SIGKILL, at moments that nobody chose: `main` is whole at any time, and a rerun ends where one clean run would."""
 
-import json
 import os
 import random
 import signal
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import branches, check, data_files, published_files, rows
-from tests.support.processes import a_moment, run, start
+from tests.support.processes import a_moment, run, start, start_hanging
 from tests.support.records import faces_policy, record, streets, write_records
 from tests.support.reference import released
 
@@ -73,12 +72,7 @@ def test_five_kills_of_the_driver(tmp_path, options):
 
 
 def test_a_worker_killed_mid_batch(tmp_path, options):
-    """All images are in one task, so that the worker that opened the models has them before it."""
-    one_task = {"spark.master": "local[1,4]", "spark.sql.files.minPartitionNum": "1"}
-    job = start(tmp_path / "logs", "deidentify", *options(RECORDS), conf=one_task)
-    job.wait_for("pipeline_opened")
-    worker = next(json.loads(line) for line in job.text().splitlines() if "pipeline_opened" in line)["pid"]
-    a_moment(random.SystemRandom(), 0.3)
+    job, worker = start_hanging(tmp_path / "logs", *options(RECORDS), conf={"spark.master": "local[2,4]"})
     os.kill(worker, signal.SIGKILL)
     assert job.end() == 0, job.text()[-3000:]
     assert "Python worker exited unexpectedly" in job.text()

@@ -107,6 +107,16 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
+def start_hanging(folder: Path, *options: str, conf: Mapping[str, str] | None = None) -> tuple[Job, int]:
+    """Start the nightly job with a task that hangs in its first batch; the process id of that task's Python worker."""
+    mark = folder / "hangs"
+    script = str(ROOT / "tests" / "support" / "hanging_deidentify.py")
+    job = start(folder, script, *options, conf=conf, env={"HANG_MARK": str(mark), "PYTHONPATH": str(ROOT)})
+    wait_until(lambda: (mark.exists() and mark.read_text().endswith("\n")) or job.process.poll() is not None, 500)
+    assert job.process.poll() is None, job.text()[-4000:]
+    return job, int(mark.read_text())
+
+
 def a_moment(rng: random.Random, longest: float) -> None:
     """Sleep for a random part of `longest` seconds."""
     time.sleep(rng.uniform(0, longest))
