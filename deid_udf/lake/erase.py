@@ -63,6 +63,7 @@ def erase(lake: Lake, image_ids: Sequence[str], *, by: str, reason: str, prefix:
     record_erasures(lake)
     discard(lake, [name for name in read_history(lake).heads if is_run_branch(name)])
     history = read_history(lake)
+    record_runs(lake)  # what runs published meanwhile, before the snapshots that tell of it go
     old = [snapshot for snapshot in history.snapshots if snapshot != history.main]
     expire(lake, old)
     return {"images": len(set(image_ids)), "rows": rows, "exported": exported, "expired": len(old)}
@@ -118,7 +119,7 @@ def _delete(lake: Lake, rows: Sequence[Erased], by: str, reason: str) -> None:
             [*runs, *contents],
         )
     except Py4JJavaError as error:
-        raise LakeError(f"nothing was erased: {first_line(error)}") from error
+        raise LakeError(f"not erased, run it again: {first_line(error)}") from error
     finally:
         lake.spark.conf.unset(_PROPERTY)
 

@@ -17,6 +17,7 @@ from deid_udf.images.container import Limits
 from deid_udf.images.residue import residue
 from deid_udf.lake.allowances import EPSILON_TYPE, spent_by
 from deid_udf.lake.snapshots import History, Snapshot
+from deid_udf.lake.tables import ERASURES
 from deid_udf.lake.write import Attempt
 from deid_udf.policy import Policy, parse_policy
 from deid_udf.schema import Status
@@ -41,6 +42,7 @@ def check(attempt: Attempt, grown: Sequence[Snapshot], history: History, expecte
     found = [
         *_counts(attempt, rows, grown, history.snapshots[attempt.base], expected),
         *_once(attempt, rows),
+        *_erased(attempt, rows),
         *_caps(attempt, rows),
         *_images(rows, attempt.policy),
     ]
@@ -107,6 +109,13 @@ def _once(attempt: Attempt, rows: DataFrame) -> Iterator[str]:
     branch = attempt.lake.spark.read.option("branch", attempt.branch).table(attempt.table)
     twice = branch.join(rows.select(*key), key, "left_semi").groupBy(*key).count().where("count > 1")
     yield from (f"{row['image_id']}: released twice" for row in twice.limit(_NAMED).collect())
+
+
+def _erased(attempt: Attempt, rows: DataFrame) -> Iterator[str]:
+    """Bytes whose hash was not known when the run chose its images."""
+    erased = attempt.lake.spark.table(attempt.lake.table(ERASURES)).select("content_sha256").distinct()
+    again = rows.select("image_id", "content_sha256").join(F.broadcast(erased), "content_sha256", "left_semi")
+    yield from (f"{row['image_id']}: its bytes were erased by order" for row in again.limit(_NAMED).collect())
 
 
 def _caps(attempt: Attempt, rows: DataFrame) -> Iterator[str]:

@@ -19,6 +19,7 @@ from structlog.contextvars import bind_contextvars
 
 from deid_udf import models
 from deid_udf.lake.cleanup import discard, remove_dead
+from deid_udf.lake.erasures import record_erasures
 from deid_udf.lake.gate import check
 from deid_udf.lake.publish import own_snapshots, publish
 from deid_udf.lake.record import record_runs
@@ -75,6 +76,7 @@ def deidentify(lake: Lake, records: DataFrame, policy: Policy, run_id: str) -> d
     add_columns(lake, passed_through(records))
 
     base = read_history(lake).main
+    record_erasures(lake)  # an erasure that was killed early is known by its mark alone
     published = lake.spark.read.option("versionAsOf", base).table(lake.table(RELEASED))
     selection = select(lake, records, published, policy, run_id)
     _step("selected", read=selection.read, **selection.counts)

@@ -41,7 +41,7 @@ def context(audit: Audit, title: str = "Privacy audit") -> dict[str, Any]:
         "audit": audit,
         "violations": [(v.check, v.subject, v.evidence) for v in audit.violations],
         "figures": _figures(audit),
-        "time_plot": plots.over_time([str(s.key["day"])[5:] for s in audit.by_day], [s.epsilon for s in audit.by_day]),
+        "time_plot": plots.over_time([str(s.key["day"]) for s in audit.by_day], [s.epsilon for s in audit.by_day]),
         "image_plot": plots.by_image(audit.images, image_cap),
         "runs": _runs(audit),
         "caps": caps,

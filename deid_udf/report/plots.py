@@ -20,21 +20,21 @@ _STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "deid", "font.size": 9}  
 
 
 def over_time(days: Sequence[str], spent: Sequence[Decimal | None]) -> str:
-    """ε spent a day, and what it adds up to. Days without a bound are marked."""
+    """ε spent a day (YYYY-MM-DD), and what it adds up to. Days without a bound are marked."""
     figure, axes = _plot("ε spent a day")
     heights = [float(value or 0) for value in spent]
-    axes.bar(days, heights, color=ACCENT, width=0.6)
-    for day, value in zip(days, spent, strict=True):
+    places = range(len(days))
+    axes.bar(places, heights, color=ACCENT, width=0.6)
+    for place, value in zip(places, spent, strict=True):
         if value is None:
-            axes.annotate("∞", (day, 0), ha="center", va="bottom", color=BAD)
+            axes.annotate("∞", (place, 0), ha="center", va="bottom", color=BAD)
     if len(days) > 1:
         total = axes.twinx()
-        total.plot(days, [sum(heights[: i + 1]) for i in range(len(days))], color=INK, linewidth=1.2)
+        total.plot(places, list(accumulate(heights)), color=INK, linewidth=1.2)
         total.set_ylabel("together", color=INK)
         total.set_ylim(bottom=0)
         _quiet(total)
-    if len(days) > 8:
-        axes.set_xticks(range(0, len(days), -(-len(days) // 8)))
+    _name_days(axes, days)
     return _svg(figure)
 
 
@@ -52,13 +52,19 @@ def against_cap(spent: Mapping[str, Sequence[tuple[str, Decimal | None]]], cap: 
         values = [by_day.get(day, Decimal(0)) for day in days]
         sums = list(accumulate(math.nan if value is None else float(value) for value in values))
         axes.step(
-            range(len(days)), sums, where="post", color=colour, linestyle=dash, marker="o", markersize=3, label=name
+            range(len(days)),
+            sums,
+            where="post",
+            color=colour,
+            linestyle=dash,
+            marker="o",
+            markersize=3,
+            label=_label(name),
         )
     axes.axhline(float(cap), color=BAD, linewidth=1.2)
     axes.annotate(" cap", (0, float(cap)), xycoords=("axes fraction", "data"), va="bottom", color=BAD)
     axes.set_ylim(0, max(1.15 * float(cap), axes.get_ylim()[1]))
-    every = -(-len(days) // 8) or 1
-    axes.set_xticks(range(0, len(days), every), [day[5:] for day in days[::every]])
+    _name_days(axes, days)
     axes.legend(frameon=False, labelcolor=INK, fontsize=8)
     return _svg(figure)
 
@@ -135,6 +141,17 @@ def _plot(label: str) -> tuple[Figure, Axes]:
 def _strokes(*colours: str) -> Iterator[tuple[str, str]]:
     """Colours and dashes that tell lines apart, in black and white too."""
     return cycle((colour, dash) for dash in ("-", "--", ":") for colour in colours or (ACCENT, INK, BAD))
+
+
+def _name_days(axes: Axes, days: Sequence[str]) -> None:
+    """Month and day below at most eight of them."""
+    every = -(-len(days) // 8) or 1
+    axes.set_xticks(range(0, len(days), every), [day[5:] for day in days[::every]])
+
+
+def _label(name: str) -> str:
+    """A name from data: no mathematics, and no underscore first, which would leave it out of the legend."""
+    return f" {name}".replace("$", r"\$")
 
 
 def _quiet(axes: Axes) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from deid_udf.errors import LakeError, UsageError
+from deid_udf.errors import GateRefused, LakeError, UsageError
 from deid_udf.lake.audit import audit
 from deid_udf.lake.erase import erase
 from deid_udf.lake.export import export
 from deid_udf.lake.session import open_lake
 from deid_udf.lake.snapshots import read_history
-from deid_udf.lake.tables import RELEASED
+from deid_udf.lake.tables import ERASURES, RELEASED
 from deid_udf.lake.write import create_branch
 from deid_udf.policy import load_policy
 from jobs.erase import main
@@ -58,8 +58,11 @@ def test_after_an_erasure_no_file_of_the_lake_holds_the_image(lake, run, tmp_pat
     assert DOCUMENTED not in str(rows(folder, "erasures"))
     assert main() == 0  # again: nothing left to do
 
+    lake.spark.sql(f"DELETE FROM {lake.table(ERASURES)}")  # as after a kill: the snapshot's mark is all there is
     again = run(night, faces_policy(epsilon="0.5"), "night-2")
     assert (again["released"], again["quarantined"]) == (1, {"erased": 2})
+    with pytest.raises(GateRefused, match="other: its bytes were erased by order"):
+        run([record("other", street(0)) | {"content_sha256": None}], faces_policy(), "night-3")
 
 
 @pytest.fixture

@@ -90,9 +90,9 @@ def test_numbers_sort_by_what_they_are(clean):
 def test_spending_over_time_ends_at_what_the_caps_table_says():
     audit = busy_audit()
     plot = against_cap(
-        {"a": [("2026-11-01", Decimal(3)), ("2026-11-03", Decimal(4))], "b": [("2026-11-02", None)]}, Decimal(9)
+        {"a": [("2026-11-01", Decimal(3)), ("2026-11-03", Decimal(4))], "_$b\\$": [("2026-11-02", None)]}, Decimal(9)
     )
-    assert all(word in plot for word in ("11-01", "11-03", "cap", ">a<", ">b<"))
+    assert all(word in plot for word in ("11-01", "11-03", "cap", "> a<", r"> _$b\$<"))
     assert plot.count("<path") and "cam-4/drive" in page(audit)
 
 
