@@ -77,13 +77,14 @@ class Detection(_Strict):
         classes: what becomes of each class. Faces and plates are `private`, or a policy may `keep` them; a traffic sign
             may `veto` the plates that lie on it, and does nothing else.
         grow: margin by class, a share of the region's size on each side.
-        largest: by class, the largest share of the frame that an object takes; what is larger is none.
+        largest: by class, the largest share of the frame that a doubtful object takes: what is larger, and scored below
+            its detector's `review`, is none.
         merge_iou: overlap from which on two regions of a class are one object.
     """
 
     detectors: tuple[DetectorChoice, ...] = ()
     classes: dict[Class, Role] = {"face": "private", "plate": "private", "sign": "keep"}
-    grow: dict[Class, float] = {"face": 0.1, "plate": 0.15}
+    grow: dict[Class, Annotated[float, Field(ge=0)]] = {"face": 0.1, "plate": 0.15}
     largest: dict[Class, Share] = {}
     merge_iou: Share = 0.4
 

@@ -207,7 +207,10 @@ def load_resnet50(file: Path, device: str) -> MaskRCNN:
 def _with_weights(build: Callable[[int], MaskRCNN], file: Path, device: str) -> MaskRCNN:
     try:
         state = {name: value.float() for name, value in load_file(file).items()}
-        network = build(len(state["roi_heads.box_predictor.cls_score.bias"]))
+        classes = len(state["roi_heads.box_predictor.cls_score.bias"])
+        if classes not in LABELS:
+            raise ModelError(f"{file.name} tells {classes} classes apart; {', '.join(map(str, LABELS))} are known")
+        network = build(classes)
         network.load_state_dict(state)
     except (KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{file.name} does not hold the weights of this Mask R-CNN: {error}") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -72,27 +73,26 @@ def _look(frames: Sequence[Frame], choice: DetectorChoice, detector: Detector) -
 
 
 def _private(found: Sequence[Found], detection: Detection, frame: Frame, name: str) -> Iterator[Found]:
-    """The split of Eq. 7: what is private, of a plausible size, and no plate that a sign vetoes."""
+    """The split of Eq. 7: what is private, less doubtful regions of no plausible size and plates that a sign vetoes.
+
+    What is left out is logged: it stays in the picture, and a person may want to look.
+    """
     vetoes = [f.region for f in found if detection.role(f.region.kind) == "veto"]
     area = frame.shape[0] * frame.shape[1]
     for one in found:
         region = one.region
-        plausible = region.width * region.height <= detection.largest.get(region.kind, 1.0) * area
-        if detection.role(region.kind) != "private" or not plausible:
+        if detection.role(region.kind) != "private":
             continue
+        told: dict[str, Any] = {"image_id": name, "box": [round(v) for v in region.box], "detector": region.detector}
+        told |= {"kind": region.kind, "score": round(region.score, 3)}
+        plausible = region.width * region.height <= detection.largest.get(region.kind, 1.0) * area
         sign = _sign_under(region, vetoes) if region.kind == "plate" else None
-        if sign is None:
-            yield one
+        if one.review and not plausible:
+            logger().info("too_large", **told)
+        elif sign is not None:
+            logger().info("plate_vetoed", **told, sign=sign.detector, sign_score=round(sign.score, 3))
         else:
-            logger().info(
-                "plate_vetoed",
-                image_id=name,
-                box=[round(v) for v in region.box],
-                detector=region.detector,
-                score=round(region.score, 3),
-                sign=sign.detector,
-                sign_score=round(sign.score, 3),
-            )
+            yield one
 
 
 def _sign_under(plate: Region, signs: Sequence[Region]) -> Region | None:

@@ -103,13 +103,21 @@ def test_masks_follow_their_boxes_through_merging_and_growth():
     assert found.region.mask[5:15, 6:18].all()
 
 
-def test_what_is_too_large_is_no_plate():
-    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), grow={}, largest={"plate": 0.1})
-    small, wall = region("plate", 0.9, (0, 0, 20, 12)), region("plate", 0.95, (0, 20, 60, 40))
-    face = region("face", 0.9, (0, 0, 60, 40))
+def test_what_is_doubtful_and_too_large_is_no_plate():
+    choice = DetectorChoice(model="one", threshold=0.1, review=0.5)
+    detection = Detection(detectors=(choice,), grow={}, largest={"plate": 0.1})
+    small, wall = region("plate", 0.3, (0, 0, 20, 12)), region("plate", 0.4, (0, 20, 60, 40))
+    face = region("face", 0.3, (0, 0, 60, 40))
     assert boxes(find_private(frames(1), detection, [Scripted("one", {1: [small, wall, face]})])) == [
         [(0, 0, 20, 12), (0, 0, 60, 40)]
     ]
+
+
+def test_a_close_crop_of_a_sure_plate_is_protected():
+    choice = DetectorChoice(model="one", threshold=0.1, review=0.5)
+    detection = Detection(detectors=(choice,), grow={}, largest={"plate": 0.1})
+    crop = region("plate", 0.6, (0, 0, 60, 40))
+    assert boxes(find_private(frames(1), detection, [Scripted("one", {1: [crop]})])) == [[(0, 0, 60, 40)]]
 
 
 def signs(role):
