@@ -14,7 +14,7 @@ from deid_udf.cli import plain
 from deid_udf.errors import LakeError, UsageError
 from deid_udf.lake.cleanup import discard, expire
 from deid_udf.lake.erasures import Erased, record_erasures, recorded_erasures
-from deid_udf.lake.export import object_of
+from deid_udf.lake.export import SUFFIXES, object_of
 from deid_udf.lake.fetch import remove
 from deid_udf.lake.record import record_runs
 from deid_udf.lake.session import Lake
@@ -54,13 +54,12 @@ def erase(lake: Lake, image_ids: Sequence[str], *, by: str, reason: str, prefix:
     record_erasures(lake)
     _refuse_unknown(lake, image_ids)
 
-    rows, exported = 0, 0
+    rows = 0
     while found := _rows(lake, image_ids):  # a run may publish one more in between
-        if prefix is not None:
-            exported += sum(remove(f"{prefix.rstrip('/')}/{key}") for key in {object_of(row) for row in found})
         _delete(lake, [_erased(row) for row in found], by, reason)
         rows += len(found)
     record_erasures(lake)
+    exported = 0 if prefix is None else _remove_exported(lake, image_ids, prefix.rstrip("/"))
     discard(lake, [name for name in read_history(lake).heads if is_run_branch(name)])
     history = read_history(lake)
     record_runs(lake)  # what runs published meanwhile, before the snapshots that tell of it go
@@ -92,7 +91,7 @@ def _rows(lake: Lake, image_ids: Sequence[str]) -> list[Mapping[str, Any]]:
     asked = F.col("image_id").isin(sorted(set(image_ids)))
     contents = [row[0] for row in released.where(asked).select("content_sha256").distinct().collect()]
     found = released.where(asked | F.col("content_sha256").isin(contents))
-    columns = ["image_id", "content_sha256", "run_id", "policy_hash", "output_format", "epsilon_total"]
+    columns = ["image_id", "content_sha256", "run_id", "policy_hash", "epsilon_total"]
     return [row.asDict() for row in found.select(*columns, F.size("objects").alias("objects")).collect()]
 
 
@@ -122,6 +121,24 @@ def _delete(lake: Lake, rows: Sequence[Erased], by: str, reason: str) -> None:
         raise LakeError(f"not erased, run it again: {first_line(error)}") from error
     finally:
         lake.spark.conf.unset(_PROPERTY)
+
+
+def _remove_exported(lake: Lake, image_ids: Sequence[str], prefix: str) -> int:
+    """Remove the objects of all that was ever erased with these images, so that the command can be repeated for them.
+
+    Returns:
+        how many there were; on S3, which does not say, how many there may have been.
+    """
+    asked = {_hash(name) for name in image_ids}
+    rows = [row for erasure in recorded_erasures(lake) for row in erasure.rows]
+    contents = {row.content_sha256 for row in rows if row.image_sha256 in asked}
+    releases = {(row.policy_hash, row.content_sha256) for row in rows if row.content_sha256 in contents}
+    exported = 0
+    for policy, content in releases:
+        release = {"policy_hash": policy, "content_sha256": content}
+        removed = [remove(f"{prefix}/{object_of(release | {'output_format': name})}") for name in SUFFIXES]
+        exported += any(removed)  # it was in one of the formats
+    return exported
 
 
 def _hash(image_id: str) -> str:
