@@ -35,6 +35,11 @@ def test_baselines_do_not_claim_to_be_experiments() -> None:
     assert not load_policy("conf/policy/mosaic.yaml").experiment
 
 
+@pytest.mark.parametrize("name", ["blur", "mosaic"])
+def test_baselines_see_what_the_default_policy_sees(name):
+    assert load_policy(f"conf/policy/{name}.yaml").detection == load_policy("conf/policy/street.yaml").detection
+
+
 def _reordered(value: object) -> object:
     if isinstance(value, dict):
         return {key: _reordered(value[key]) for key in sorted(value, reverse=True)}
