@@ -1,7 +1,7 @@
 """Recall as it was measured, for reports: `deid_udf/weights/recall.json`, beside the weights that it speaks of.
 
-One row a data set, kind and set of detectors, at their thresholds and with their weights' hashes: a measurement speaks
-for a policy only where all three are the policy's. docs/detection.md says how the numbers were made
+One row a data set, kind and set of detectors, with how they were run: a measurement speaks for a policy only where
+thresholds, scales, weights, growth and limits are the policy's. docs/detection.md says how the numbers were made
 (`jobs/evaluate.py --what recall`); whoever ships other weights or thresholds measures again and replaces them there.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deid_udf.detect.region import Kind
 from deid_udf.models import registry
-from deid_udf.policy import Detection, DetectorChoice
+from deid_udf.policy import Detection
 
 FILE = Path(__file__).resolve().parent.parent / "weights" / "recall.json"
 
@@ -35,6 +35,7 @@ class Measurement:
         data: name of the set; never one that anything was chosen on.
         kind: what was looked for.
         detectors: registry name → how it was run; several are the union.
+        grow, largest: the policy's, for that kind.
         objects: labelled objects.
         recall: share found at IoU ≥ 0.3.
         recall_20px: the same for objects at least 20 pixels high.
@@ -46,6 +47,8 @@ class Measurement:
     data: str
     kind: Kind
     detectors: Mapping[str, MeasuredDetector]
+    grow: float
+    largest: float
     objects: int
     recall: float
     recall_20px: float
@@ -62,7 +65,7 @@ class Known:
         kind: of object.
         measurement: of all the policy's detectors of that kind, or of some; None: there is none.
         whole: whether it is of all of them.
-        differences: what is not as in the policy, in words: thresholds, weights, or that nothing was measured.
+        differences: what is not as in the policy, in words, or that nothing was measured.
     """
 
     kind: Kind
@@ -99,7 +102,7 @@ def known_recall(detection: Detection, weights: Mapping[str, str], measurements:
         for measured in measurements:
             names = frozenset(measured.detectors)
             if measured.kind == kind and names <= choices.keys():
-                known = Known(kind, measured, names == choices.keys(), _differences(measured, choices, weights))
+                known = Known(kind, measured, names == choices.keys(), _differences(measured, detection, weights))
                 before = nearest.setdefault((measured.data, names), known)
                 if len(known.differences) < len(before.differences):
                     nearest[measured.data, names] = known
@@ -112,10 +115,15 @@ def _finds(model: str, kind: Kind) -> bool:
     return known is not None and kind in known.role
 
 
-def _differences(
-    measurement: Measurement, choices: Mapping[str, DetectorChoice], weights: Mapping[str, str]
-) -> tuple[str, ...]:
+def _differences(measurement: Measurement, detection: Detection, weights: Mapping[str, str]) -> tuple[str, ...]:
+    kind, choices = measurement.kind, {choice.model: choice for choice in detection.detectors}
     found = []
+    if (grow := detection.grow.get(kind, 0.0)) != measurement.grow:
+        found.append(f"grown by {measurement.grow:g}, not {grow:g}")
+    if (largest := detection.largest.get(kind, 1.0)) != measurement.largest:
+        found.append(f"doubtful ones up to {measurement.largest:g} of the frame, not {largest:g}")
+    if kind == "plate" and detection.role("sign") == "veto":
+        found.append("signs may veto")
     for name, measured in measurement.detectors.items():
         if measured.threshold != choices[name].threshold:
             found.append(f"{name} at {measured.threshold:g}, not {choices[name].threshold:g}")

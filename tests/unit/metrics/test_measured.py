@@ -44,6 +44,11 @@ def test_a_measurement_speaks_for_a_policy_with_its_detectors_thresholds_and_wei
     assert told(detection.model_copy(update={"detectors": (other, choices[1])})) == {
         (True, (f"{other.model} at {one.detectors[other.model].threshold:g}, not 0.33",))
     }
+    assert told(detection.model_copy(update={"grow": {"plate": 0.1}})) == {(True, ("grown by 0.3, not 0.1",))}
+    assert told(detection.model_copy(update={"largest": {"plate": 0.01}})) == {
+        (True, ("doubtful ones up to 0.3 of the frame, not 0.01",))
+    }
+    assert told(detection.model_copy(update={"classes": {"sign": "veto"}})) == {(True, ("signs may veto",))}
     assert told(one=replace(one, detectors={"clp": one.detectors["clp"]})) == {(False, ())}
 
 
