@@ -3,19 +3,7 @@
 import numpy as np
 
 from deid_udf.metrics.frozen_graph import float_constants
-
-
-def varint(value):
-    out = b""
-    while True:
-        out += bytes([(value & 0x7F) | (0x80 if value > 0x7F else 0)])
-        value >>= 7
-        if not value:
-            return out
-
-
-def field(number, payload):
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
+from tests.support.protobuf import field, varint
 
 
 def constant(name, sides, content, kind=1):
