@@ -41,6 +41,8 @@ def main() -> int:
         "--coco", type=Path, metavar="FILE", help="also describe the run's images there, as COCO JSON with masks"
     )
     options = parser.parse_args()
+    if options.coco and ":/" in str(options.coco):
+        parser.error("--coco takes a file of this machine, not a URI")
     policy = load_policy(options.policy)
     check_models(policy)
     with open_session("deidentify", options.records, options.lake) as spark:

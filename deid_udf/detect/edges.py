@@ -43,7 +43,7 @@ def refined(frame: Frame, corners: Corners) -> Corners:
         if height < _LEAST_HEIGHT or width < height:
             return corners
         better = _pass(frame, corners, float(np.clip(width / height, 1, 6)), share, steps)
-        if better is None:
+        if better is None or np.linalg.norm(better - corners, axis=1).max() > height:
             return corners
         corners = better
     return corners

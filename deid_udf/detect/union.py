@@ -49,7 +49,7 @@ def find_private(
     for choice, detector in zip(detection.detectors, detectors, strict=True):
         for some, regions in zip(found, _look(frames, choice, detector), strict=True):
             some += [Found(region, region.score < choice.review) for region in regions]
-    names = [str(i) for i in range(len(frames))] if names is None else names
+    names = [f"frame {i} of a batch" for i in range(len(frames))] if names is None else names
     private = [
         list(_private(some, detection, frame, name)) for some, frame, name in zip(found, frames, names, strict=True)
     ]
