@@ -108,17 +108,22 @@ class GeneratorTraining:
         )
 
     def step(self, number: int) -> dict[str, float]:
-        """One update of the heads and one of the generator, on the same generated batch and its features."""
-        fakes = self._features(self._generate(number), grad=True)
+        """One update of the heads and one of the generator, each on pictures of its own.
+
+        A batch that the heads were just taught to tell apart is no fair judge of the generator: reusing it to save a
+        pass kept a run here at one face for 40,000 images.
+        """
+        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
         with torch.no_grad():
-            reals = self._features(self._real(number), grad=False)
+            reals = self._features(self._real(random), grad=False)
+            fakes = self._features(self._generate(random), grad=False)
         with self._half():
-            seen, made_up = self.heads(reals), self.heads([x.detach() for x in fakes])
-        heads_loss = hinge_real(seen) + hinge_fake(made_up)
+            heads_loss = hinge_real(self.heads(reals)) + hinge_fake(self.heads(fakes))
         _update(self.heads_optimiser, heads_loss)
         self.heads.requires_grad_(False)
+        judged = self._features(self._generate(random), grad=True)
         with self._half():
-            loss = generator_loss(self.heads(fakes))
+            loss = generator_loss(self.heads(judged))
         _update(self.generator_optimiser, loss)
         self.heads.requires_grad_(True)
         images = (number + 1) * self.config.batch
@@ -126,16 +131,14 @@ class GeneratorTraining:
         self.average.update(self.generator, 0.5 ** (self.config.batch / half_life))
         return {"heads": heads_loss.item(), "generator": loss.item()}
 
-    def _generate(self, number: int) -> Tensor:
-        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
+    def _generate(self, random: torch.Generator) -> Tensor:
         z = torch.randn(self.config.batch, Z, generator=random).to(self.device)
         with self._half():
             images: Tensor = self.generator(z)
         return images.float()
 
-    def _real(self, number: int) -> Tensor:
-        """Faces of step `number`, half of them mirrored."""
-        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
+    def _real(self, random: torch.Generator) -> Tensor:
+        """Faces drawn by `random`, half of them mirrored."""
         chosen = torch.randint(len(self.faces), (self.config.batch,), generator=random)
         images = self.faces[chosen].to(self.device).float() / 127.5 - 1
         mirrored = torch.rand(len(images), generator=random) < 0.5
