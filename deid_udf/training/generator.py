@@ -35,6 +35,7 @@ class GeneratorConfig(BaseModel):
     learning_rate: float
     mapping_rate: float
     colour: float
+    divergence: float
     feature_side: int
     average_images: int
     evaluate_every: int
@@ -83,9 +84,9 @@ class GeneratorTraining:
         )
         self.heads_optimiser = torch.optim.Adam(self.heads.parameters(), lr=config.learning_rate, betas=betas)
 
-    def run(self, folder: Path) -> int:
-        """Train, or go on training, in `folder`; returns the steps done."""
-        parts: dict[str, Stateful] = {
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint holds: everything whose state a resumed run needs."""
+        return {
             "generator": self.generator,
             "average": self.average,
             "features": self.features,
@@ -94,13 +95,16 @@ class GeneratorTraining:
             "heads_optimiser": self.heads_optimiser,
         }
 
+    def run(self, folder: Path) -> int:
+        """Train, or go on training, in `folder`; returns the steps done."""
+
         def evaluate(step: int) -> dict[str, float]:
             self.sheet(folder / f"sheet_{step:06d}.png")
             return {"images": float(step * self.config.batch), "frechet": self.frechet()}
 
         return train(
             folder,
-            parts,
+            self.parts(),
             self.step,
             steps=self.config.steps,
             evaluate=evaluate,
@@ -126,10 +130,14 @@ class GeneratorTraining:
             loss = generator_loss(self.heads(judged))
         _update(self.generator_optimiser, loss)
         self.heads.requires_grad_(True)
+        self._follow(number)
+        return {"heads": heads_loss.item(), "generator": loss.item()}
+
+    def _follow(self, number: int) -> None:
+        """Let the averaged network follow; early in a run it follows fast."""
         images = (number + 1) * self.config.batch
         half_life = min(self.config.average_images, max(0.05 * images, 500))
         self.average.update(self.generator, 0.5 ** (self.config.batch / half_life))
-        return {"heads": heads_loss.item(), "generator": loss.item()}
 
     def _generate(self, random: torch.Generator) -> Tensor:
         z = torch.randn(self.config.batch, Z, generator=random).to(self.device)

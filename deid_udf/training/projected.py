@@ -33,7 +33,7 @@ class ProjectedFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(n, 3, s, s), about [-1, 1] → four maps (n, 64, s/4, s/4) to (n, 64, s/32, s/32)."""
-        maps = self._maps(images)
+        maps = self.maps(images)
         mixed = [mix(x) for mix, x in zip(self.across_channels, maps, strict=True)]
         for i in (2, 1, 0):  # from coarse to fine
             coarser = F.interpolate(mixed[i + 1], size=mixed[i].shape[-2:], mode="bilinear", align_corners=False)
@@ -42,9 +42,10 @@ class ProjectedFeatures(nn.Module):
 
     def pooled(self, images: Tensor) -> Tensor:
         """(n, 3, s, s), about [-1, 1] → (n, 320): the last map, unmixed, averaged over positions."""
-        return self._maps(images)[-1].mean((2, 3))
+        return self.maps(images)[-1].mean((2, 3))
 
-    def _maps(self, images: Tensor) -> list[Tensor]:
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """(n, 3, s, s), about [-1, 1] → the four maps, unmixed: (n, 24, s/4, s/4) to (n, 320, s/32, s/32)."""
         maps: list[Tensor] = self.body(((images + 1) / 2 - MEAN) / DEVIATION)[1:]
         return maps
 

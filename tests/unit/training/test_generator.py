@@ -29,6 +29,7 @@ def _config(**changes):
         "learning_rate": 1e-3,
         "mapping_rate": 1e-4,
         "colour": 0.3,
+        "divergence": 0.01,
         "feature_side": 32,
         "average_images": 100,
         "evaluate_every": 2,
