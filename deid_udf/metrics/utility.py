@@ -53,12 +53,35 @@ def ald(original: Image, protected: Image, p: float = 2) -> float:
 
 
 def ssim(original: Image, protected: Image) -> float:
-    """Structural similarity in [-1, 1] (Eq. 16), scikit-image's, mean over channels; 1 is identical."""
+    """Structural similarity in [-1, 1] (Eq. 16), scikit-image's, mean over channels; 1 is identical.
+
+    A window that no change touches scores exactly 1, so only the surroundings of changes are computed.
+    """
     _paired(original, protected)
-    if min(original.shape[:2]) < _SSIM_WINDOW:
+    height, width = original.shape[:2]
+    if min(height, width) < _SSIM_WINDOW:
         raise ValueError(f"SSIM needs at least {_SSIM_WINDOW} pixels a side, not {original.shape[:2]}")
-    axis = 2 if original.ndim == 3 else None
-    return float(structural_similarity(original, protected, channel_axis=axis, data_range=255))  # type: ignore[no-untyped-call]
+    reach = _SSIM_WINDOW // 2
+    changed = (original != protected).reshape(height, width, -1).any(-1)
+    touched = cv2.dilate(changed.astype(np.uint8), np.ones((_SSIM_WINDOW, _SSIM_WINDOW), np.uint8))
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(touched)
+    # As scikit-image does, positions whose window leaves the picture are not counted.
+    labels[:reach], labels[-reach:], labels[:, :reach], labels[:, -reach:] = 0, 0, 0, 0
+    lost = 0.0
+    for label in range(1, count):
+        x, y, w, h = boxes[label, :4].tolist()
+        window = np.s_[max(y - reach, 0) : y + h + reach, max(x - reach, 0) : x + w + reach]
+        similar = _similarity(original[window], protected[window])
+        lost += float((1 - similar)[labels[window] == label].sum())
+    positions = (height - 2 * reach) * (width - 2 * reach) * original[0, 0].size
+    return 1 - lost / float(positions)
+
+
+def _similarity(a: Image, b: Image) -> NDArray[np.float64]:
+    """SSIM at every position, float64 of the pictures' shape."""
+    axis = 2 if a.ndim == 3 else None
+    _, similar = structural_similarity(a, b, channel_axis=axis, data_range=255, full=True)  # type: ignore[no-untyped-call]
+    return np.asarray(similar, np.float64)
 
 
 def dhash(image: Image, side: int = DHASH_SIDE) -> NDArray[np.bool_]:

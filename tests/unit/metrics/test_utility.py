@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from skimage.metrics import structural_similarity
 
 from deid_udf.metrics import utility as u
 
@@ -37,6 +38,20 @@ def test_values_worked_by_hand() -> None:
     assert u.l2(a, b) == 5
     assert u.ald(a, b, 2) == pytest.approx(5 / np.sqrt(12 * 100))
     assert u.ald(a, b, np.inf) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize(
+    "places", [[(0, 0)], [(30, 59)], [(15, 20)], [(2, 2), (10, 9), (12, 40)], [(i, i) for i in range(31)], []]
+)
+def test_ssim_is_the_whole_pictures(places: list[tuple[int, int]], channels: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    a = random.integers(0, 256, (31, 60, *channels), np.uint8)
+    b = a.copy()
+    for y, x in places:
+        b[y : y + 3, x : x + 2] ^= 0x55
+    whole = structural_similarity(a, b, channel_axis=2 if channels else None, data_range=255)
+    assert u.ssim(a, b) == pytest.approx(whole, abs=1e-12)
 
 
 def test_no_wrap_around_in_uint8() -> None:
