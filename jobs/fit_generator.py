@@ -1,10 +1,11 @@
-"""Fit what ships beside MobileStyleGAN: the statistics of its latent space, and its early exits.
+"""Fit what ships beside a face generator: the statistics of its latent space; for MobileStyleGAN, its early exits.
 
     python jobs/fit_generator.py latent --out deid_udf/weights/mobilestylegan_latent.safetensors
+    python jobs/fit_generator.py latent --generator NAME --out NAME_latent.safetensors
     python jobs/fit_generator.py exits  --out deid_udf/weights/mobilestylegan_early_exit.safetensors
 
-Both need nothing but the generator itself. Print the sha256 that conf/models.yaml pins, and the numbers of the model
-card. Minutes on one core.
+NAME is a face generator of the model registry. Nothing is needed but the generator itself. Prints the sha256 that
+conf/models.yaml pins, and the numbers of the model card. Minutes on one core.
 """
 
 import argparse
@@ -24,13 +25,15 @@ from deid_udf import models
 from deid_udf.faces.align import yaw_of_68
 from deid_udf.faces.landmarks import landmarks_of_crops
 from deid_udf.generator import latent
+from deid_udf.generator.base import Generator, fitting_size
 from deid_udf.generator.early_exit import ImageHead
 from deid_udf.generator.latent import Floats, LatentSpace
 from deid_udf.generator.mobilestylegan import STYLE, Mapping, Synthesis, mapping_from_ir, synthesis_from_ir
-from deid_udf.generator.registry import TRUNCATION, open_generator
+from deid_udf.generator.registry import TRUNCATION, MobileStyleGan, open_generator
 
 EXITS = (256, 128, 64)
 CROP, BORDER = 48, 4  # pixels of a training crop, and of its edge, where a crop's zero padding shows
+YAW_SIZE = 128  # pixels at which a generated face's landmarks are found
 YAW_COORDINATES = 64  # leading coordinates that may say how a face is turned
 BATCH, LEARNING_RATE = 3, 5e-4
 
@@ -40,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("latent", "exits"))
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--generator", default=MobileStyleGan.name, help="whose latent space (%(default)s)")
     parser.add_argument("--samples", type=int, default=100_000, help="mapped samples behind the statistics")
     parser.add_argument("--faces", type=int, default=1_000, help="generated faces whose yaw is measured")
     parser.add_argument("--styles", type=int, default=96, help="faces that the exits are fitted on")
@@ -48,10 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.manual_seed(options.seed)
-    mapping = mapping_from_ir(models.path("mobilestylegan_mapping_graph"), models.path("mobilestylegan_mapping"))
     if options.what == "latent":
-        report = fit_latent(mapping, options.samples, options.faces, options.out)
+        report = fit_latent(open_generator(options.generator, "cpu"), options.samples, options.faces, options.out)
     else:
+        mapping = mapping_from_ir(models.path("mobilestylegan_mapping_graph"), models.path("mobilestylegan_mapping"))
         graph, weights = models.path("mobilestylegan_synthesis_graph"), models.path("mobilestylegan_synthesis")
         synthesis = synthesis_from_ir(graph, weights).to(memory_format=torch.channels_last)
         report = fit_exits(mapping, synthesis, options)
@@ -61,14 +65,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @torch.no_grad()
-def fit_latent(mapping: Mapping, samples: int, faces: int, out: Path) -> dict[str, float | str]:
+def fit_latent(generator: Generator, samples: int, faces: int, out: Path) -> dict[str, float | str]:
     """PCA over mapped prior samples, and the yaw of some; reports how Gaussian fresh samples are."""
-    styles = np.concatenate([mapping(torch.randn(5_000, STYLE)).numpy() for _ in range(samples // 5_000)])
+    styles = np.concatenate(
+        [generator.map(torch.randn(5_000, generator.z_dim)).numpy() for _ in range(samples // 5_000)]
+    )
     space = latent.fit(styles, truncation=TRUNCATION)
-    yaw, explained = fit_yaw(space, faces)
+    yaw, explained = fit_yaw(generator, space, faces)
     latent.save(replace(space, yaw=yaw), out)
     space = latent.load(out, truncation=1.0)
-    fresh = space.to_latent(mapping(torch.randn(20_000, STYLE)).numpy())
+    fresh = space.to_latent(generator.map(torch.randn(20_000, generator.z_dim)).numpy())
     share = float((space.scale[:8] ** 2).sum() / (space.scale**2).sum())
     return {
         "variance_in_first_8": share,
@@ -79,12 +85,13 @@ def fit_latent(mapping: Mapping, samples: int, faces: int, out: Path) -> dict[st
     }
 
 
-def fit_yaw(space: LatentSpace, faces: int) -> tuple[Floats, float]:
+def fit_yaw(generator: Generator, space: LatentSpace, faces: int) -> tuple[Floats, float]:
     """Regress the yaw of generated faces on the leading coordinates: the direction (d,), and R² on a held-out fifth."""
-    generator, random = open_generator("mobilestylegan", "cpu"), np.random.default_rng(0)
-    latents, crops = random.standard_normal((faces, space.size)), []
+    latents, crops = np.random.default_rng(0).standard_normal((faces, space.size)), []
+    size = fitting_size(generator, YAW_SIZE)
     for start in range(0, faces, 16):
-        images = generator.synthesize(torch.from_numpy(space.from_latent(latents[start : start + 16])), 128)
+        images = generator.synthesize(torch.from_numpy(space.from_latent(latents[start : start + 16])), size)
+        images = F.interpolate(images, (YAW_SIZE, YAW_SIZE), mode="bilinear", align_corners=False)
         crops += list(((images + 1) * 127.5).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
     yaw = yaw_of_68(landmarks_of_crops(crops))
     leading, fifth = latents[:, :YAW_COORDINATES], faces // 5
