@@ -34,6 +34,7 @@ class GeneratorConfig(BaseModel):
     seed: int
     learning_rate: float
     mapping_rate: float
+    heads_first: int
     colour: float
     divergence: float
     feature_side: int
@@ -124,6 +125,8 @@ class GeneratorTraining:
         with self._half():
             heads_loss = hinge_real(self.heads(reals)) + hinge_fake(self.heads(fakes))
         _update(self.heads_optimiser, heads_loss)
+        if number < self.config.heads_first:
+            return {"heads": heads_loss.item()}
         self.heads.requires_grad_(False)
         judged = self._features(self._generate(random), grad=True)
         with self._half():

@@ -28,6 +28,7 @@ def _config(**changes):
         "seed": 1,
         "learning_rate": 1e-3,
         "mapping_rate": 1e-4,
+        "heads_first": 0,
         "colour": 0.3,
         "divergence": 0.01,
         "feature_side": 32,
@@ -50,6 +51,15 @@ def test_a_run_resumes_and_exports(models_cache, faces, tmp_path):
     z = torch.randn(2, 128)
     expected = second.average.network(z)
     torch.testing.assert_close(load(tmp_path / "g.safetensors")(z), expected, rtol=0.05, atol=0.02)
+
+
+def test_the_heads_learn_first(models_cache, faces):
+    training = GeneratorTraining(_config(heads_first=1), faces, "cpu")
+    before = training.generator.synthesis.constant.detach().clone()
+    assert set(training.step(0)) == {"heads"}
+    assert torch.equal(before, training.generator.synthesis.constant)
+    assert set(training.step(1)) == {"heads", "generator"}
+    assert not torch.equal(before, training.generator.synthesis.constant)
 
 
 def test_a_run_grows(models_cache, faces, tmp_path):
