@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from deid_udf.detect.boxes import as_box, box_corners
 from deid_udf.detect.region import Box, Kind
 from deid_udf.errors import UsageError
 
@@ -25,11 +28,19 @@ _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """One annotated object: its class, box in pixels, and text where it is a plate that somebody read."""
+    """One annotated object: its class, box in pixels, text where it is a plate that somebody read; a slanted plate's
+    corners (x, y), in order.
+    """
 
     kind: Kind
     box: Box
     text: str | None = None
+    corners: tuple[tuple[float, float], ...] | None = None
+
+    @property
+    def outline(self) -> NDArray[np.float32]:
+        """The object's polygon, float32 (4, 2): its corners, or its box's."""
+        return box_corners(self.box) if self.corners is None else np.array(self.corners, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +124,12 @@ def _rotated(images: Path, file: Path) -> list[Sample]:
     with file.open(encoding="utf-8", newline="") as stream:
         rows: Iterable[dict[str, str]] = csv.DictReader(stream)
         for row in rows:
-            found.setdefault(row["file"], []).append(Truth("plate", _upright(row), row["text"] or None))
+            found.setdefault(row["file"], []).append(_slanted(row))
     return [_sample(images, name, tuple(truth)) for name, truth in found.items()]
 
 
-def _upright(row: dict[str, str]) -> Box:
-    """The upright box around a rotated one."""
+def _slanted(row: dict[str, str]) -> Truth:
     x, y, w, h = (float(row[k]) for k in ("centre_x", "centre_y", "width", "height"))
-    angle = np.deg2rad(float(row["rotation_deg"]))
-    half_w = (w * abs(np.cos(angle)) + h * abs(np.sin(angle))) / 2
-    half_h = (w * abs(np.sin(angle)) + h * abs(np.cos(angle))) / 2
-    return float(x - half_w), float(y - half_h), float(x + half_w), float(y + half_h)
+    corners = cv2.boxPoints(((x, y), (w, h), float(row["rotation_deg"])))
+    box = as_box(np.concatenate([corners.min(0), corners.max(0)]))
+    return Truth("plate", box, row["text"] or None, tuple((px, py) for px, py in corners.tolist()))

@@ -71,16 +71,16 @@ def open_work(what: str, policy: str, side: int, device: str = "cpu") -> Work:
     noise: NoiseSource = OsNoise()
     pipelines = {name: Pipeline(p, noise=noise, device=device) for name, p in policies(what, given).items()}
     if what == "recall":
-        return lambda samples, frames: measure.detections(samples, frames, pipelines, given.detection.grow)
+        return lambda samples, frames: measure.detections(samples, frames, pipelines)
     judges = Judges.open(given.plates, device)
     return lambda samples, frames: measure.compare(samples, frames, pipelines, judges, side)
 
 
 def _detectors(policy: Policy) -> dict[str, Policy]:
-    """The union, and each of its detectors alone; nothing grows."""
+    """The union, and each of its detectors alone."""
 
     def seeing(*choices: DetectorChoice) -> Policy:
-        detection = policy.detection.model_copy(update={"detectors": choices, "grow": {}})
+        detection = policy.detection.model_copy(update={"detectors": choices})
         return policy.model_copy(update={"detection": detection})
 
     choices = policy.detection.detectors

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from deid_udf.detect.boxes import grown
-from deid_udf.detect.region import Frame, Kind, Region
+from deid_udf.detect.boxes import shrunk
+from deid_udf.detect.region import Frame, Region
 from deid_udf.detect.union import Found
 from deid_udf.evaluate.datasets import Sample
 from deid_udf.evaluate.judges import Judges, Sight, changes, still_found
@@ -45,28 +45,30 @@ def compare(
     return rows
 
 
-def detections(
-    samples: Sequence[Sample], frames: Sequence[Frame], detectors: Mapping[str, Pipeline], grow: Mapping[Kind, float]
-) -> list[Row]:
-    """Which annotated objects each detector finds and covers, with their height, and its false boxes.
+def detections(samples: Sequence[Sample], frames: Sequence[Frame], detectors: Mapping[str, Pipeline]) -> list[Row]:
+    """Which annotated objects each detector finds, what share of their pixels is replaced, and its false boxes.
+
+    Boxes are matched as they were before they grew. Objects are covered by the pixels that the pipeline really
+    replaces, outlines and all, whatever object it took them for.
 
     Args:
         samples, frames: the batch, uint8 (H, W, 3) RGB.
-        detectors: name → pipeline whose regions do not grow: boxes are matched as they are found.
-        grow: the policy's margins; objects are covered by grown boxes.
+        detectors: name → pipeline.
     """
     rows: list[Row] = []
     for name, pipeline in detectors.items():
-        for sample, objects in zip(samples, pipeline.find(frames), strict=True):
+        found, grow = pipeline.find(frames), pipeline.policy.detection.grow
+        replaced = [p.changed for p in pipeline.protect(frames, found=found)]
+        for sample, objects, changed in zip(samples, found, replaced, strict=True):
             for kind in sorted({t.kind for t in sample.truth or ()}):
-                truth = [t.box for t in sample.truth or () if t.kind == kind]
-                boxes = [f.region.box for f in objects if f.region.kind == kind]
-                seen = recall.match(truth, boxes, [grown(box, grow.get(kind, 0.0)) for box in boxes])
+                truth = [t for t in sample.truth or () if t.kind == kind]
+                boxes = [shrunk(f.region.box, grow.get(kind, 0.0)) for f in objects if f.region.kind == kind]
+                seen = recall.match([t.box for t in truth], boxes)
                 rows.append(row(sample.name, name, "false", seen.false, kind=kind))
-                for i, height in enumerate(seen.heights.tolist()):
-                    at = {"kind": kind, "object": i, "height": height}
-                    rows.append(row(sample.name, name, "found", float(seen.found[i]), **at))
-                    rows.append(row(sample.name, name, "covered", float(seen.covered[i]), **at))
+                for i, thing in enumerate(truth):
+                    at = {"kind": kind, "object": i, "height": float(seen.heights[i])}
+                    rows.append(row(sample.name, name, "found", seen.found[i], **at))
+                    rows.append(row(sample.name, name, "coverage", recall.coverage(thing.outline, changed), **at))
     return rows
 
 

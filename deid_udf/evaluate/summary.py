@@ -13,7 +13,7 @@ from deid_udf.metrics.privacy import (
     PAPER_PLATE_THRESHOLD,
     confidence,
 )
-from deid_udf.metrics.recall import SIZE_BINS
+from deid_udf.metrics.recall import COVERED_FROM, SIZE_BINS
 
 OURS = "ours"
 BASELINES = ("blur", "mosaic")
@@ -101,7 +101,8 @@ def recall_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     for (method, kind), here in rows.groupby(["method", "kind"], sort=False):
         if not here[here.metric == "found"].value.any() and method != "union":
             continue  # a detector of the other kind
-        found, covered = here[here.metric == "found"], here[here.metric == "covered"]
+        found, replaced = here[here.metric == "found"], here[here.metric == "coverage"]
+        covered = replaced.assign(value=replaced.value >= COVERED_FROM)
         bins = [
             {
                 "from": low,

@@ -40,7 +40,7 @@ class Measurement:
         recall: share found at IoU ≥ 0.3.
         recall_20px: the same for objects at least 20 pixels high.
         by_height: the same by height in pixels, "low-high".
-        coverage: share of objects that lie under the grown regions by at least 70 %.
+        coverage: share of objects of whose pixels at least 70 % are replaced.
         false_per_picture: boxes that match no label.
     """
 

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from deid_udf.detect.region import Box
 
 SIZE_BINS = ((0.0, 10.0), (10.0, 20.0), (20.0, 40.0), (40.0, float("inf")))  # height in pixels
+COVERED_FROM = 0.7  # share of an object's pixels that must be replaced for it to count as covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,11 @@ class Matches:
     Attributes:
         heights: float (n,) heights of the true boxes in pixels.
         found: bool (n,) whether each is matched at the IoU threshold.
-        covered: bool (n,) whether enough of each lies under the union of all detections.
         false: detections that match nothing.
     """
 
     heights: NDArray[np.float64]
     found: NDArray[np.bool_]
-    covered: NDArray[np.bool_]
     false: int
 
 
@@ -39,31 +38,33 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
-def coverage(box: Box, boxes: NDArray[np.float64]) -> float:
-    """Share of `box` that lies under the union of `boxes` (m, 4), on the pixel grid."""
-    x0, y0, x1, y1 = (round(v) for v in box)
-    area = np.zeros((max(y1 - y0, 1), max(x1 - x0, 1)), np.bool_)
-    for bx0, by0, bx1, by1 in np.round(boxes).astype(int):
-        area[max(by0 - y0, 0) : max(by1 - y0, 0), max(bx0 - x0, 0) : max(bx1 - x0, 0)] = True
-    return float(area.mean())
+def coverage(outline: NDArray[np.floating], replaced: NDArray[np.bool_]) -> float:
+    """Share of an object's pixels that are replaced; 0 where it has none in the frame.
+
+    Args:
+        outline: (n, 2) convex polygon around the object in frame pixels. Pixels with their centre in it are its own.
+        replaced: bool (H, W), the pixels that the pipeline replaces.
+    """
+    limits = replaced.shape[::-1]
+    x0, y0 = np.clip(np.floor(outline.min(0)), 0, limits).astype(int)
+    x1, y1 = np.clip(np.ceil(outline.max(0)), 0, limits).astype(int)
+    rows, columns = np.arange(y0, y1)[:, None] + 0.5, np.arange(x0, x1)[None] + 0.5
+    sides = [
+        (end[0] - start[0]) * (rows - start[1]) - (end[1] - start[1]) * (columns - start[0])
+        for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True)
+    ]
+    inside = (np.min(sides, axis=0) >= 0) | (np.max(sides, axis=0) <= 0)
+    own = replaced[y0:y1, x0:x1][inside]
+    return float(own.mean()) if own.size else 0.0
 
 
-def match(
-    truth: Sequence[Box],
-    detected: Sequence[Box],
-    covering: Sequence[Box] | None = None,
-    *,
-    iou_at: float = 0.3,
-    coverage_at: float = 0.7,
-) -> Matches:
+def match(truth: Sequence[Box], detected: Sequence[Box], *, iou_at: float = 0.3) -> Matches:
     """Assign detections to true boxes, one to one, by greatest total IoU.
 
     Args:
         truth: what is there.
         detected: what was found, before it grows.
-        covering: what is replaced, after it has grown; by default what was found.
         iou_at: a pair counts from here on.
-        coverage_at: an object is covered from this share of its area on.
     """
     a = np.array(truth, np.float64).reshape(-1, 4)
     b = np.array(detected, np.float64).reshape(-1, 4)
@@ -72,27 +73,4 @@ def match(
         overlap = np.where(iou(a, b) >= iou_at, iou(a, b), 0)
         rows, columns = linear_sum_assignment(overlap, maximize=True)
         found[rows] = overlap[rows, columns] > 0
-    over = b if covering is None else np.array(covering, np.float64).reshape(-1, 4)
-    covered = np.array([coverage(box, over) >= coverage_at for box in truth], np.bool_)
-    return Matches(a[:, 3] - a[:, 1], found, covered, len(b) - int(found.sum()))
-
-
-def by_size(matches: Sequence[Matches]) -> list[dict[str, float]]:
-    """Recall and coverage of many pictures in the height bins of `SIZE_BINS`: one row a bin."""
-    heights = np.concatenate([m.heights for m in matches]) if matches else np.zeros(0)
-    found = np.concatenate([m.found for m in matches]) if matches else np.zeros(0, np.bool_)
-    covered = np.concatenate([m.covered for m in matches]) if matches else np.zeros(0, np.bool_)
-    rows = []
-    for low, high in SIZE_BINS:
-        here = (heights >= low) & (heights < high)
-        n = int(here.sum())
-        rows.append(
-            {
-                "from": low,
-                "to": high,
-                "objects": n,
-                "recall": float(found[here].mean()) if n else float("nan"),
-                "coverage": float(covered[here].mean()) if n else float("nan"),
-            }
-        )
-    return rows
+    return Matches(a[:, 3] - a[:, 1], found, len(b) - int(found.sum()))

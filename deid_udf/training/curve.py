@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deid_udf.detect.boxes import grown
 from deid_udf.detect.region import Detector, Kind, Region
 from deid_udf.detect.tiles import views
 from deid_udf.detect.union import Found, merge
@@ -24,14 +23,12 @@ class Point:
         threshold: of the detector under test.
         recall: share of the objects found at IoU 0.3.
         recall_20px: the same of those at least 20 pixels high.
-        coverage: share of the objects that lie under the regions by 70 % or more, once these have grown.
         false: boxes a picture that match no object.
     """
 
     threshold: float
     recall: float
     recall_20px: float
-    coverage: float
     false: float
 
 
@@ -42,7 +39,6 @@ def curve(
     *,
     others: Sequence[Detector] = (),
     scale: float = 1.0,
-    grow: float = 0.15,
     merge_iou: float = 0.4,
 ) -> list[Point]:
     """`tested` at every threshold, in union with `others` at the floors that these were made with.
@@ -53,26 +49,23 @@ def curve(
         kind: class that is measured.
         others: detectors that are always on, and see pictures at their own size.
         scale: at which `tested` sees them (the policy's `scale`).
-        grow: margin that regions grow by, a share of their size (the policy's `grow`).
         merge_iou: from which overlap on two regions are one (the policy's `merge_iou`).
     """
     always, scored = _regions(others, pictures, kind, 1.0), _regions([tested], pictures, kind, scale)
     points = []
     for threshold in THRESHOLDS:
-        matches, covered = [], []
+        matches = []
         for picture, fixed, some in zip(pictures, always, scored, strict=True):
             regions = [*fixed, *(r for r in some if r.score >= threshold)]
             merged = [f.region for f in merge([Found(r, False) for r in regions], merge_iou)]
             truth = [thing.box for thing in picture.things if thing.kind == kind]
             matches.append(match(truth, [r.box for r in merged]))
-            covered.append(match(truth, [grown(r.box, grow) for r in merged]).covered)
         found, heights = np.concatenate([m.found for m in matches]), np.concatenate([m.heights for m in matches])
         points.append(
             Point(
                 threshold,
                 float(found.mean()),
                 float(found[heights >= 20].mean()),
-                float(np.concatenate(covered).mean()),
                 sum(m.false for m in matches) / len(matches),
             )
         )

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from deid_udf.detect.boxes import grown, intersection, iou, suppress
+from deid_udf.detect.boxes import grown, intersection, iou, shrunk, suppress
 
 
 def test_iou_and_intersection():
@@ -18,3 +19,7 @@ def test_suppress_keeps_the_best_of_each_place():
 
 def test_grown_adds_the_share_on_every_side():
     assert grown((10, 10, 30, 20), 0.1) == (8, 9, 32, 21)
+
+
+def test_shrunk_undoes_it():
+    assert shrunk(grown((10, 10, 30, 20), 0.3), 0.3) == pytest.approx((10, 10, 30, 20))

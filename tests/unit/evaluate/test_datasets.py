@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 
 from deid_udf.errors import UsageError
@@ -33,16 +34,21 @@ def test_annotations(folder: Path) -> None:
     assert read_samples(folder) == [Sample(folder / "images" / "b.jpg", "b.jpg", truth)]
 
 
-def test_rotated_boxes_become_upright_ones(folder: Path) -> None:
+def test_rotated_boxes_keep_their_corners_within_an_upright_one(folder: Path) -> None:
     (folder / "index.csv").write_text(
         "file,colour,text,centre_x,centre_y,width,height,rotation_deg\n"
-        "b.jpg,blue,京A,100,50,40,20,0\nb.jpg,blue,京B,100,50,40,20,90\n",
+        "b.jpg,blue,京A,100,50,40,20,0\nb.jpg,blue,京B,100,50,40,20,90\nb.jpg,blue,京C,100,50,40,20,30\n",
         encoding="utf-8",
     )
     (sample,) = read_samples(folder)
     assert sample.truth is not None
-    assert sample.truth[0] == Truth("plate", (80, 40, 120, 60), "京A")
-    assert sample.truth[1].box == pytest.approx((90, 30, 110, 70))
+    assert (sample.truth[0].kind, sample.truth[0].text) == ("plate", "京A")
+    assert sample.truth[0].box == pytest.approx((80, 40, 120, 60), abs=1e-4)
+    assert sample.truth[1].box == pytest.approx((90, 30, 110, 70), abs=1e-4)
+    slanted = sample.truth[2]
+    assert slanted.box == pytest.approx((77.68, 31.34, 122.32, 68.66), abs=0.01)
+    assert cv2.contourArea(slanted.outline) == pytest.approx(800, rel=1e-3)
+    assert Truth("plate", (0, 0, 4, 2)).outline.tolist() == [[0, 0], [4, 0], [4, 2], [0, 2]]
 
 
 def test_an_index_without_boxes_is_no_annotation(folder: Path) -> None:

@@ -62,14 +62,14 @@ def test_recall_by_size() -> None:
             for m, v, h in (
                 ("found", 1, 30),
                 ("found", 0, 8),
-                ("covered", 1, 30),
-                ("covered", 1, 8),
+                ("coverage", 0.69, 30),
+                ("coverage", 0.7, 8),
                 ("false", 2, None),
             )
         ]
     )
     (union,) = summary.recall_table(rows)
-    assert (union["recall"], union["recall_20px"], union["coverage"], union["false_per_picture"]) == (0.5, 1, 1, 2)
+    assert (union["recall"], union["recall_20px"], union["coverage"], union["false_per_picture"]) == (0.5, 1, 0.5, 2)
     assert [b["objects"] for b in union["by_size"]] == [1, 0, 1, 0]
     assert union["by_size"][1]["recall"] is None
 

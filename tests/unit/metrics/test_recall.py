@@ -1,9 +1,10 @@
-"""Recall: one detection finds one object, coverage is of the union, and sizes fall into their bins."""
+"""Recall: one detection finds one object, and coverage counts the object's own pixels that are replaced."""
 
 import numpy as np
 import pytest
 
-from deid_udf.metrics.recall import by_size, coverage, iou, match
+from deid_udf.compose import rasterise
+from deid_udf.metrics.recall import coverage, iou, match
 
 
 def test_iou_worked_by_hand() -> None:
@@ -15,7 +16,6 @@ def test_iou_worked_by_hand() -> None:
 def test_one_detection_finds_one_of_two_objects() -> None:
     result = match([(0, 0, 10, 10), (2, 0, 12, 10)], [(1, 0, 11, 10)])
     assert result.found.sum() == 1
-    assert result.covered.all()
     assert result.false == 0
 
 
@@ -28,18 +28,32 @@ def test_what_matches_nothing_is_false() -> None:
 def test_nothing_detected_finds_nothing() -> None:
     result = match([(0, 0, 10, 10)], [])
     assert result.found.tolist() == [False]
-    assert result.covered.tolist() == [False]
 
 
-def test_coverage_is_of_the_union() -> None:
-    halves = np.array([[0.0, 0, 5, 10], [4, 0, 10, 10]])
-    assert coverage((0, 0, 10, 10), halves) == 1
-    assert coverage((0, 0, 10, 10), halves[:1]) == 0.5
+BOX = np.array([(0, 0), (10, 0), (10, 10), (0, 10)], np.float32)
+DIAMOND = np.array([(10, 0), (20, 10), (10, 20), (0, 10)], np.float32)
 
 
-def test_bins_by_height() -> None:
-    rows = by_size([match([(0, 0, 5, 5), (0, 0, 30, 25)], [(0, 0, 30, 25)])])
-    assert [row["objects"] for row in rows] == [1, 0, 1, 0]
-    assert rows[0]["recall"] == 0
-    assert rows[2]["recall"] == 1
-    assert np.isnan(rows[1]["recall"])
+def test_coverage_is_the_share_of_the_objects_pixels() -> None:
+    replaced = np.zeros((30, 40), np.bool_)
+    assert coverage(BOX, replaced) == 0
+    replaced[:, :5] = True
+    assert coverage(BOX, replaced) == 0.5
+    assert coverage(BOX[::-1], replaced) == 0.5  # whichever way round
+    replaced[:] = True
+    assert coverage(BOX, replaced) == 1
+
+
+def test_corners_of_its_box_are_none_of_a_slanted_objects_pixels() -> None:
+    window, mask = rasterise(DIAMOND * 1.2 - 2, (30, 40))
+    replaced = np.zeros((30, 40), np.bool_)
+    replaced[window[1] : window[3], window[0] : window[2]] = mask
+    assert coverage(DIAMOND, replaced) == 1
+    assert 0.5 < coverage(BOX * 2, replaced) < 0.8
+    assert coverage(DIAMOND, ~replaced) == 0
+
+
+def test_of_an_object_that_is_cut_by_the_frame_the_visible_part_counts() -> None:
+    replaced = np.ones((5, 5), np.bool_)
+    assert coverage(BOX, replaced) == 1
+    assert coverage(BOX + 100, replaced) == 0

@@ -48,12 +48,6 @@ def test_others_are_always_on_and_merged():
     assert points[0].false == 1 and points[-1].false == 0
 
 
-def test_coverage_counts_after_growing():
-    short = Fixed(Region("plate", 0.9, (20, 52, 60, 73), "fixed"))
-    without, grown = (curve(short, [_picture(10)], "plate", grow=g)[0].coverage for g in (0.0, 0.3))
-    assert (without, grown) == (0, 1)
-
-
 def test_what_is_seen_smaller_is_counted_where_it_is():
     seen_at_half = Fixed(Region("plate", 0.9, (5, 25, 35, 37.5), "fixed"))
     assert curve(seen_at_half, [_picture(10)], "plate", scale=0.5)[0].recall == 1
