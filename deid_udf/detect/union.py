@@ -15,6 +15,8 @@ from deid_udf.log import logger
 from deid_udf.policy import Detection, DetectorChoice
 
 _CONTAINED = 0.8  # share of a box inside another one from which on it is the same object, or on that object
+_SURE_SIGN = 0.9  # a sign that may veto is scored at least that, and no lower than its detector's `review`
+_SIGN_OVERLAP = 0.25  # IoU of a sign with what it vetoes: its lettering takes a quarter of a stop sign's box
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _private(found: Sequence[Found], detection: Detection, frame: Frame, name: s
 
     What is left out is logged: it stays in the picture, and a person may want to look.
     """
-    vetoes = [f.region for f in found if detection.role(f.region.kind) == "veto"]
+    vetoes = [f.region for f in found if detection.role(f.region.kind) == "veto" and _is_sure(f)]
     area = frame.shape[0] * frame.shape[1]
     for one in found:
         region = one.region
@@ -95,11 +97,16 @@ def _private(found: Sequence[Found], detection: Detection, frame: Frame, name: s
             yield one
 
 
+def _is_sure(sign: Found) -> bool:
+    return not sign.review and sign.region.score >= _SURE_SIGN
+
+
 def _sign_under(plate: Region, signs: Sequence[Region]) -> Region | None:
-    """The sign that holds nearly all of a plate's box, if there is one."""
-    boxes = np.array([sign.box for sign in signs]).reshape(-1, 4)
-    share = intersection(np.array(plate.box), boxes) / max(plate.width * plate.height, 1e-9)
-    return signs[int(share.argmax())] if (share >= _CONTAINED).any() else None
+    """The sign that holds nearly all of a plate's box and is not much larger, if there is one."""
+    box, boxes = np.array(plate.box), np.array([sign.box for sign in signs]).reshape(-1, 4)
+    share = intersection(box, boxes) / max(plate.width * plate.height, 1e-9)
+    overlap = np.where(share >= _CONTAINED, iou(box, boxes), 0)
+    return signs[int(overlap.argmax())] if (overlap >= _SIGN_OVERLAP).any() else None
 
 
 def merge(found: Sequence[Found], overlap: float) -> list[Found]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,27 +121,46 @@ def test_a_close_crop_of_a_sure_plate_is_protected():
     assert boxes(find_private(frames(1), detection, [Scripted("one", {1: [crop]})])) == [[(0, 0, 60, 40)]]
 
 
-def signs(role):
+def under_a_sign(sign, role="veto", review=0.5):
     """A plate and a face on a sign, and a plate beside it, under that role of signs."""
     seen = [
-        region("plate", 0.9, (2, 2, 10, 6)),
+        region("plate", 0.9, (1, 2, 11, 7)),
         region("face", 0.9, (2, 2, 8, 8)),
         region("plate", 0.8, (9, 2, 29, 12)),
-        region("sign", 0.7, (0, 0, 12, 12), "signs"),
+        sign,
     ]
-    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), classes={"sign": role}, grow={})
+    choice = DetectorChoice(model="one", threshold=0.1, review=review)
+    detection = Detection(detectors=(choice,), classes={"sign": role}, grow={})
     return find_private(frames(1), detection, [Scripted("one", {1: seen})], ["night/7"])
 
 
+SIGN = region("sign", 0.95, (0, 0, 12, 12), "signs")
+
+
 def test_a_sign_vetoes_the_plates_on_it_alone_and_the_log_says_so(capsys):
-    assert boxes(signs("veto")) == [[(2, 2, 8, 8), (9, 2, 29, 12)]]
+    assert boxes(under_a_sign(SIGN)) == [[(2, 2, 8, 8), (9, 2, 29, 12)]]
     logged = json.loads(capsys.readouterr().err)
     assert (logged["event"], logged["image_id"]) == ("plate_vetoed", "night/7")
-    assert (logged["box"], logged["sign"], logged["sign_score"]) == ([2, 2, 10, 6], "signs", 0.7)
+    assert (logged["box"], logged["sign"], logged["sign_score"]) == ([1, 2, 11, 7], "signs", 0.95)
+
+
+@pytest.mark.parametrize(
+    ("sign", "review"),
+    [
+        (replace(SIGN, score=0.89), 0.5),
+        (SIGN, 0.96),
+        (replace(SIGN, box=(0, 0, 60, 40)), 0.5),
+        (replace(SIGN, box=(0, 0, 8, 12)), 0.5),
+    ],
+    ids=["doubtful", "below its detector's review", "as large as the frame", "holding less than most of the plate"],
+)
+def test_no_other_sign_takes_a_plates_protection(sign, review, capsys):
+    assert len(under_a_sign(sign, review=review)[0]) == 3
+    assert capsys.readouterr().err == ""
 
 
 def test_a_kept_sign_vetoes_nothing_and_is_not_private(capsys):
-    assert [f.region.kind for f in signs("keep")[0]] == ["plate", "face", "plate"]
+    assert [f.region.kind for f in under_a_sign(SIGN, "keep")[0]] == ["plate", "face", "plate"]
     assert capsys.readouterr().err == ""
 
 
