@@ -1,7 +1,8 @@
-"""Faces: what a new one costs (`speed`), how near a projection comes (`projection`), and what a release keeps (`kept`).
+"""Faces: what a new one costs (`speed`), how near a projection comes (`projection`), what a release keeps (`kept`).
 
-The tables of docs/faces.md. `projection` and `kept` measure on a folder of pictures that the reader brings; nothing of
-those pictures is stored. `sheet` draws the page's picture, of the synthetic persons of package `openpeople` alone.
+The tables of docs/faces.md, and the seams that ways of blending leave (`seams`). `projection`, `kept` and `seams`
+measure on a folder of pictures that the reader brings; nothing of those pictures is stored. `sheet` draws the page's
+picture, of the synthetic persons of package `openpeople` alone.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -100,17 +102,26 @@ def projection(folder: Path, count: int, steps: int, size: int) -> None:
         print(f"| {name} | {most} | {losses.mean():.3f} | {seconds:.4f} |", flush=True)
 
 
+def seams(folder: Path, count: int) -> None:
+    """Seam of the same new faces by the way they are blended; `fill` is a plain patch, what no seam can be below."""
+    frames, targets = _largest_faces(folder, count)
+    prior = policy.Faces.model_validate({"mechanism": {"name": "prior"}, "projection": "encode"})
+    new = FaceProtector(prior, noise=KeyedNoise(os.urandom(32)), device="cpu").replace(frames, targets)
+    print("| blend | seam, median | seam, 95 % |\n|---|---|---|")
+    for blend in ("feather", "poisson", "paste", "fill"):
+        ratios = []
+        for target, replacement in zip(targets, new, strict=True):
+            before = frames[target.frame]
+            after, mask = compose(before, [replace(replacement, blend=blend)])
+            ratios.append(seam(before, after, mask))
+        median, most = np.quantile(ratios, (0.5, 0.95))
+        print(f"| {blend} | {median:.2f} | {most:.2f} |", flush=True)
+
+
 def kept(folder: Path, count: int) -> None:
     """Distance between original and protected face, faces still found, and seams, by mechanism."""
-    files = sorted(folder.glob("**/*.jpg"))
-    frames = [_read(file) for file in files[:: max(1, len(files) // count)][:count]]
+    frames, targets = _largest_faces(folder, count)
     detectors, embed = open_detectors(DETECTION, "cpu"), FaceEmbedder.open()
-    found = find_private(frames, DETECTION, detectors)
-    targets = [
-        Target(i, max(some, key=lambda f: f.region.width).region, (bytes([i % 256, i // 256]),), None, True)
-        for i, some in enumerate(found)
-        if some
-    ]
     print(f"{len(targets)} faces of {len(frames)} pictures")
     strangers = [_distance(embed, (frames[a.frame], a), (frames[b.frame], b)) for a, b in pairwise(targets)]
     print(f"neighbours in the list, mostly strangers: mean distance {np.mean(strangers):.3f}")
@@ -133,6 +144,18 @@ def kept(folder: Path, count: int) -> None:
             f"| {ratio[0]:.2f} | {ratio[1]:.2f} |",
             flush=True,
         )
+
+
+def _largest_faces(folder: Path, count: int) -> tuple[list[Frame], list[Target]]:
+    """`count` pictures spread over `folder`, and the largest face of each that has one."""
+    files = sorted(folder.glob("**/*.jpg"))
+    frames = [_read(file) for file in files[:: max(1, len(files) // count)][:count]]
+    found = find_private(frames, DETECTION, open_detectors(DETECTION, "cpu"))
+    return frames, [
+        Target(i, max(some, key=lambda f: f.region.width).region, (bytes([i % 256, i // 256]),), None, True)
+        for i, some in enumerate(found)
+        if some
+    ]
 
 
 def _read(file: Path) -> Frame:
@@ -212,8 +235,8 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "projection", "kept", "sheet"))
-    parser.add_argument("--folder", type=Path, help="pictures: aligned faces (projection), or photographs (kept)")
+    parser.add_argument("what", choices=("speed", "projection", "kept", "seams", "sheet"))
+    parser.add_argument("--folder", type=Path, help="aligned faces (projection), or photographs (kept, seams)")
     parser.add_argument("--out", type=Path, default=Path("docs/images/faces.jpg"), help="picture to write (sheet)")
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--steps", type=int, default=300)
@@ -226,7 +249,7 @@ def main() -> None:
     elif options.what == "projection":
         projection(options.folder, options.count, options.steps, options.size)
     else:
-        kept(options.folder, options.count)
+        (kept if options.what == "kept" else seams)(options.folder, options.count)
 
 
 if __name__ == "__main__":
