@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deid_udf.detect.cut import cut_around
 from deid_udf.detect.region import Frame
 
 Corners = NDArray[np.float32]
@@ -51,11 +52,12 @@ def refined(frame: Frame, corners: Corners) -> Corners:
 
 def _pass(frame: Frame, corners: Corners, aspect: float, share: float, steps: int) -> Corners | None:
     """One search over all four sides; None where the lines found make no plate."""
+    part, corner = cut_around(frame, corners, float(np.ptp(corners[:, 1])))
     width, margin = _HEIGHT * aspect, _HEIGHT * _MARGIN
     flat = np.array([(0, 0), (width, 0), (width, _HEIGHT), (0, _HEIGHT)], np.float32) + margin
-    matrix = cv2.getPerspectiveTransform(corners, flat)
+    matrix = cv2.getPerspectiveTransform(corners - corner, flat)
     size = round(width + 2 * margin), round(_HEIGHT + 2 * margin)
-    crop = cv2.warpPerspective(frame, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpPerspective(part, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     soft = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), 1)
     down, across = cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=1 / 4), cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=1 / 4)
     left, right = margin, margin + width
@@ -74,7 +76,7 @@ def _pass(frame: Frame, corners: Corners, aspect: float, share: float, steps: in
     if not (np.isfinite(found).all() and cv2.isContourConvex(found) and shift < _HEIGHT):
         return None
     moved = cv2.perspectiveTransform(found[None], np.linalg.inv(matrix).astype(np.float32))[0]
-    return np.asarray(moved, np.float32)
+    return np.asarray(moved + corner, np.float32)
 
 
 def _line(steps: NDArray, at: float, moves: NDArray[np.float64], ends: tuple[float, float]) -> NDArray[np.float64]:

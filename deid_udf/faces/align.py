@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deid_udf.detect.cut import cut_around
 from deid_udf.detect.region import Box, Frame
 
 Points = NDArray[np.float64]
 Similarity = NDArray[np.float64]  # (2, 3) affine matrix without shear
+
+_AROUND = np.array([(-0.1, -0.1), (1.1, -0.1), (1.1, 1.1), (-0.1, 1.1)])  # the FFHQ square and a margin
 
 # Five points (eyes, nose, mouth corners) in a face box that was grown by a tenth a side: medians over LFW.
 _IN_BOX = np.array([(0.32, 0.41), (0.68, 0.41), (0.50, 0.55), (0.35, 0.70), (0.65, 0.70)])
@@ -88,28 +91,19 @@ def crop(frame: Frame, square: Similarity, size: int) -> Frame:
     matrix = square * size
     matrix[:, 2] -= 0.5  # OpenCV's pixel centres lie on whole numbers
     scale = length_scale(matrix)
+    part, corner = cut_around(frame, apply(inverse(square), _AROUND), margin=1)
+    matrix[:, 2] += matrix[:, :2] @ corner
     if scale < 0.5:  # shrink by area first: bilinear sampling alone would alias
-        low, high = _bounds(square, frame.shape)
-        part = frame[low[1] : high[1], low[0] : high[0]]
         factor = min(1.0, max(scale * 1.5, 1 / min(part.shape[:2])))
         small = cv2.resize(part, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         ratio = np.array([small.shape[1] / part.shape[1], small.shape[0] / part.shape[0]])
-        shift = matrix[:, 2] + matrix[:, :2] @ (low - 0.5 + 0.5 / ratio)
+        shift = matrix[:, 2] + matrix[:, :2] @ (0.5 / ratio - 0.5)
         matrix = np.column_stack([matrix[:, :2] / ratio, shift])
-        frame = np.asarray(small, np.uint8)
-    cut = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        part = np.asarray(small, np.uint8)
+    cut = cv2.warpAffine(part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(cut, np.uint8)
 
 
 def content_to_square(size: int) -> Similarity:
     """From the pixels of a crop (size, size) to the FFHQ square that it fills."""
     return np.array([(1 / size, 0, 0.5 / size), (0, 1 / size, 0.5 / size)])
-
-
-def _bounds(square: Similarity, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pixel bounds of the part of the frame that a square, and a margin, covers; never empty."""
-    corners = apply(inverse(square), np.array([(-0.1, -0.1), (1.1, -0.1), (1.1, 1.1), (-0.1, 1.1)]))
-    limits = np.array((shape[1], shape[0]))
-    low = np.clip(np.floor(corners.min(0)).astype(np.int64), 0, limits - 1)
-    high = np.clip(np.ceil(corners.max(0)).astype(np.int64), low + 1, limits)
-    return low, high

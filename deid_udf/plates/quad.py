@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.boxes import as_box, box_corners
+from deid_udf.detect.cut import cut_around
 from deid_udf.detect.region import Box, Frame, Region
 
 Quad = NDArray[np.float32]
@@ -56,9 +57,10 @@ def part(quad: Quad, left: float, top: float, right: float, bottom: float) -> Qu
 def upright(frame: Frame, quad: Quad, size: tuple[int, int]) -> Frame:
     """What `quad` shows, straightened: uint8 (size[1], size[0], 3)."""
     width, height = size
+    cut, corner = cut_around(frame, quad, margin=2)
     target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    matrix = cv2.getPerspectiveTransform(quad, target)
-    crop = cv2.warpPerspective(frame, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    matrix = cv2.getPerspectiveTransform(quad - corner, target)
+    crop = cv2.warpPerspective(cut, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8)
 
 

@@ -69,3 +69,13 @@ def test_a_plate_at_the_frames_rim_is_refined_within_what_is_seen():
     moved = refined(plate_at(truth), truth + np.float32(1.5))
     assert np.isfinite(moved).all()
     assert np.abs(moved - truth).max() < 15
+
+
+def test_in_a_frame_too_wide_for_a_warp_corners_move_as_anywhere():
+    narrow, found = plate_at(FRONT), FRONT + np.float32(1.5)
+    wide = np.pad(narrow, ((0, 0), (39_000, 680), (0, 0)), mode="edge")
+    shift = np.array([39_000, 0], np.float32)
+    assert wide.shape[1] == 40_000
+    moved = refined(wide, found + shift) - shift
+    assert off(moved, FRONT) < 0.5 * off(found, FRONT)
+    np.testing.assert_allclose(moved, refined(narrow, found), atol=0.05)

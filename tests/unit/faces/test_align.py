@@ -76,3 +76,10 @@ def test_five_points_of_68_and_of_a_box():
     assert align.five_of_68(np.zeros((3, 68, 2))).shape == (3, 5, 2)
     five = align.five_of_box((100, 50, 200, 170))
     assert (five > (100, 50)).all() and (five < (200, 170)).all() and five[0, 0] < five[1, 0]
+
+
+def test_a_face_is_cut_from_a_frame_too_wide_for_a_warp():
+    narrow = np.random.default_rng(0).integers(0, 256, (80, 100, 3)).astype(np.uint8)
+    wide = np.pad(narrow, ((0, 0), (39_900, 0), (0, 0)))
+    here, there = (align.ffhq_square(FIVE * 0.3 + (x, 35)) for x in (50, 39_950))
+    np.testing.assert_allclose(align.crop(wide, there, 32), align.crop(narrow, here, 32), atol=1)

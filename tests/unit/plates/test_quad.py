@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deid_udf.detect.region import Region
-from deid_udf.plates.quad import aspect_of, edges_of, is_box, part, quad_of, stretched_to
+from deid_udf.plates.quad import aspect_of, edges_of, is_box, part, quad_of, stretched_to, upright
 
 SQUARE = np.array([(0, 0), (4, 0), (4, 2), (0, 2)], np.float32)
 
@@ -38,3 +38,11 @@ def test_a_plate_is_drawn_on_its_edges_where_they_make_sense():
     np.testing.assert_array_equal(edges_of(Region("plate", 1, box, "d", corners=SQUARE, edges=edges)), edges)
     for wrong in (edges[[0, 2, 1, 3]], edges * np.float32(0.1), np.full((4, 2), np.nan, np.float32), None):
         np.testing.assert_array_equal(edges_of(Region("plate", 1, box, "d", corners=SQUARE, edges=wrong)), SQUARE)
+
+
+def test_a_plate_is_straightened_in_a_frame_too_wide_for_a_warp():
+    narrow = np.random.default_rng(0).integers(0, 256, (40, 100, 3)).astype(np.uint8)
+    wide = np.pad(narrow, ((0, 0), (39_900, 0), (0, 0)))
+    quad = np.array([(30, 12), (90, 8), (90, 26), (30, 30)], np.float32)
+    expected = upright(narrow, quad, (60, 16))
+    np.testing.assert_allclose(upright(wide, quad + np.array((39_900, 0), np.float32), (60, 16)), expected, atol=1)
