@@ -1,4 +1,4 @@
-"""The part of a frame around some points: OpenCV's warps take no image of 32,767 pixels a side, nor need a whole one."""
+"""The part of a frame around some points: OpenCV's warps take no image of 32,767 pixels a side, nor need all of it."""
 
 import numpy as np
 from numpy.typing import NDArray
