@@ -3,9 +3,6 @@
     python jobs/train_generator.py --faces DATA/faces128/images --out RUN
     python jobs/train_generator.py --faces DATA/faces128/images --out RUN --export FILE.safetensors
 
-With --autoencode the phase that comes before: the generator as the decoder of an auto-encoder, whose weights a run
-takes as its --start.
-
 RUN gets checkpoint.safetensors, log.jsonl and a sample sheet at every evaluation.
 """
 
@@ -17,7 +14,6 @@ import yaml
 
 from deid_udf.errors import DeidError
 from deid_udf.training import state
-from deid_udf.training.autoencoder import AutoencoderTraining
 from deid_udf.training.generator import GeneratorConfig, GeneratorTraining
 
 CONFIG = Path(__file__).resolve().parent.parent / "conf" / "train" / "generator.yaml"
@@ -30,14 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--start", type=Path, help="weights to start from; a smaller network is grown")
-    parser.add_argument("--autoencode", action="store_true", help="reconstruct the faces; no discriminator")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--export", type=Path, help="write the averaged weights (fp16) here instead of training")
     options = parser.parse_args(arguments)
     try:
         config = GeneratorConfig.model_validate(yaml.safe_load(options.config.read_text()))
-        kind = AutoencoderTraining if options.autoencode else GeneratorTraining
-        training = kind(config, options.faces, options.device, options.start)
+        training = GeneratorTraining(config, options.faces, options.device, options.start)
         if options.export:
             state.load(options.out / "checkpoint.safetensors", {"average": training.average})
             training.export(options.export)

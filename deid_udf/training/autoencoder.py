@@ -1,67 +1,54 @@
-"""A variational auto-encoder whose decoder is the generator: a start for the adversarial training.
+"""The generator as the decoder of a variational auto-encoder (Kingma and Welling 2014): faces that must stay apart.
 
-From random weights the adversarial phase first finds one face and then, slowly, others. A decoder that already makes
-different people of different z starts beyond that (Kingma and Welling 2014; the reconstruction is compared in frozen
-features, Dosovitskiy and Brox 2016). What it makes is blurred; the adversarial phase sharpens it.
+Against a discriminator alone, one convincing face in many colours is a good answer for a long time. Whoever has to give
+back many different faces, each from its own z, cannot fall for it (VAE-GAN, Larsen et al. 2016, arXiv:1512.09300).
 """
 
-from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deid_udf.faces.encoder import SIZE, Encoder
 from deid_udf.generator.stylegan2 import Z
-from deid_udf.training.generator import GeneratorConfig, GeneratorTraining
-from deid_udf.training.state import Stateful
+from deid_udf.training.projected import ProjectedFeatures
 
 
-class AutoencoderTraining(GeneratorTraining):
-    """The same run with another step: no discriminator, and an encoder that is thrown away at the end.
+class Posterior(NamedTuple):
+    """Of a batch of faces: a z drawn for each, float32 (n, Z), and how many nats it is from the prior, float32 ()."""
 
-    Args:
-        config, faces, device, start: see `GeneratorTraining`.
-    """
+    z: Tensor
+    divergence: Tensor
 
-    def __init__(self, config: GeneratorConfig, faces: Path, device: str, start: Path | None = None) -> None:
-        super().__init__(config, faces, device, start)
-        self.encoder = Encoder(2 * Z).to(self.device)
-        self.encoder_optimiser = torch.optim.Adam(self.encoder.parameters(), lr=config.learning_rate)
 
-    def parts(self) -> dict[str, Stateful]:
-        """See `GeneratorTraining.parts`."""
-        return {
-            "generator": self.generator,
-            "average": self.average,
-            "encoder": self.encoder,
-            "generator_optimiser": self.generator_optimiser,
-            "encoder_optimiser": self.encoder_optimiser,
-        }
+class FaceEncoder(nn.Module):
+    """Faces → the normal distribution of their z; needed in training alone."""
 
-    def step(self, number: int) -> dict[str, float]:
-        """One update of encoder and generator on the evidence lower bound of a batch of faces."""
-        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
-        faces = self._real(random)
-        noise = torch.randn(len(faces), Z, generator=random).to(self.device)
-        with self._half():
-            mean, log_variance = self.encoder(F.interpolate(faces, (SIZE, SIZE))).float().chunk(2, dim=1)
-            made = self.generator(mean + noise * torch.exp(log_variance / 2)).float()
-        difference = self._perceived(made, faces) + (made - faces).square().mean()
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder(2 * Z)
+
+    def forward(self, faces: Tensor, noise: Tensor) -> Posterior:
+        """RGB (n, 3, s, s) in [-1, 1], standard normal (n, Z) → see `Posterior`."""
+        mean, log_variance = self.encoder(_at_size(faces)).float().chunk(2, dim=1)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
-        self.generator_optimiser.zero_grad(set_to_none=True)
-        self.encoder_optimiser.zero_grad(set_to_none=True)
-        (difference + self.config.divergence * divergence).backward()
-        self.generator_optimiser.step()
-        self.encoder_optimiser.step()
-        self._follow(number)
-        return {"difference": difference.item(), "divergence": divergence.item()}
+        return Posterior(mean + noise * torch.exp(log_variance / 2), divergence)
 
-    def _perceived(self, made: Tensor, faces: Tensor) -> Tensor:
-        """Squared distance of the frozen features, relative to the faces' own, mean over four scales."""
-        with torch.no_grad(), self._half():
-            wanted = [x.float() for x in self.features.maps(self._enlarged(faces))]
-        found = self.features.maps(self._enlarged(made))
-        return torch.stack(
-            [(a - b).square().sum() / b.square().sum() for a, b in zip(found, wanted, strict=True)]
-        ).mean()
+
+def difference(features: ProjectedFeatures, made: Tensor, faces: Tensor) -> Tensor:
+    """How unlike two batches (n, 3, s, s) are: squared distance of frozen features, relative to the faces' own and mean
+    over four scales (Dosovitskiy and Brox 2016), and of pixels, both at 64 pixels a side; float32 ().
+    """
+    made, faces = _at_size(made), _at_size(faces)
+    with torch.no_grad():
+        wanted = features.maps(faces)
+    relative = [
+        (found - other).square().sum() / other.square().sum()
+        for found, other in zip(features.maps(made), wanted, strict=True)
+    ]
+    return torch.stack(relative).mean() + (made - faces).square().mean()
+
+
+def _at_size(images: Tensor) -> Tensor:
+    return F.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True)

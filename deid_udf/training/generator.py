@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from deid_udf.errors import UsageError
 from deid_udf.generator.stylegan2 import StyleGan2, Z, grown, load
+from deid_udf.training.autoencoder import FaceEncoder, difference
 from deid_udf.training.diffaugment import diff_augment
 from deid_udf.training.ema import Average
 from deid_udf.training.loop import train
@@ -34,9 +35,11 @@ class GeneratorConfig(BaseModel):
     seed: int
     learning_rate: float
     mapping_rate: float
+    autoencode: int
     heads_first: int
-    colour: float
+    reconstruction: float
     divergence: float
+    colour: float
     feature_side: int
     average_images: int
     evaluate_every: int
@@ -75,6 +78,7 @@ class GeneratorTraining:
         self.average = Average(self.generator)
         self.features = ProjectedFeatures().to(memory_format=torch.channels_last).to(self.device)
         self.heads = Heads().to(self.device)
+        self.encoder = FaceEncoder().to(self.device)
         betas = (0.0, 0.99)
         self.generator_optimiser = torch.optim.Adam(
             [
@@ -84,6 +88,7 @@ class GeneratorTraining:
             betas=betas,
         )
         self.heads_optimiser = torch.optim.Adam(self.heads.parameters(), lr=config.learning_rate, betas=betas)
+        self.encoder_optimiser = torch.optim.Adam(self.encoder.parameters(), lr=config.learning_rate)
 
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds: everything whose state a resumed run needs."""
@@ -92,8 +97,10 @@ class GeneratorTraining:
             "average": self.average,
             "features": self.features,
             "heads": self.heads,
+            "encoder": self.encoder,
             "generator_optimiser": self.generator_optimiser,
             "heads_optimiser": self.heads_optimiser,
+            "encoder_optimiser": self.encoder_optimiser,
         }
 
     def run(self, folder: Path) -> int:
@@ -113,44 +120,66 @@ class GeneratorTraining:
         )
 
     def step(self, number: int) -> dict[str, float]:
-        """One update of the heads and one of the generator, each on pictures of its own.
+        """One update: of encoder and generator on reconstruction alone, then of the heads alone, then of all three.
 
-        A batch that the heads were just taught to tell apart is no fair judge of the generator: reusing it to save a
-        pass kept a run here at one face for 40,000 images.
+        Heads and generator see pictures of their own. A batch that the heads were just taught to tell apart is no fair
+        judge of the generator: reusing it to save a pass kept a run here at one face for 40,000 images.
         """
-        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + number)
-        with torch.no_grad():
-            reals = self._features(self._real(random), grad=False)
-            fakes = self._features(self._generate(random), grad=False)
-        with self._half():
-            heads_loss = hinge_real(self.heads(reals)) + hinge_fake(self.heads(fakes))
-        _update(self.heads_optimiser, heads_loss)
-        if number < self.config.heads_first:
-            return {"heads": heads_loss.item()}
-        self.heads.requires_grad_(False)
-        judged = self._features(self._generate(random), grad=True)
-        with self._half():
-            loss = generator_loss(self.heads(judged))
-        _update(self.generator_optimiser, loss)
+        config = self.config
+        random = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
+        losses = {}
+        if number >= config.autoencode:
+            losses["heads"] = self._teach_heads(random)
+        if not config.autoencode <= number < config.autoencode + config.heads_first:
+            losses |= self._teach_generator(random, judged=number >= config.autoencode)
+            images = (number + 1) * config.batch
+            half_life = min(config.average_images, max(0.05 * images, 500))
+            self.average.update(self.generator, 0.5 ** (config.batch / half_life))  # early in a run it follows fast
+        return losses
+
+    def _teach_heads(self, random: torch.Generator) -> float:
+        """Hinge loss on real and generated faces."""
         self.heads.requires_grad_(True)
-        self._follow(number)
-        return {"heads": heads_loss.item(), "generator": loss.item()}
+        with torch.no_grad():
+            reals = self._features(self._real(self.config.batch, random), grad=False)
+            fakes = self._features(self._generate(self._normal(self.config.batch, random)), grad=False)
+        with self._half():
+            loss = hinge_real(self.heads(reals)) + hinge_fake(self.heads(fakes))
+        _update(loss, self.heads_optimiser)
+        return loss.item()
 
-    def _follow(self, number: int) -> None:
-        """Let the averaged network follow; early in a run it follows fast."""
-        images = (number + 1) * self.config.batch
-        half_life = min(self.config.average_images, max(0.05 * images, 500))
-        self.average.update(self.generator, 0.5 ** (self.config.batch / half_life))
+    def _teach_generator(self, random: torch.Generator, *, judged: bool) -> dict[str, float]:
+        """Half of the faces from the prior, half from the posterior of real ones; all of these until heads judge."""
+        known = self.config.batch // 2 if judged else self.config.batch
+        faces = self._real(known, random)
+        with self._half():
+            posterior = self.encoder(faces, self._normal(known, random))
+        made = self._generate(torch.cat([posterior.z, self._normal(self.config.batch - known, random)]))
+        unlike = difference(self.features, made[:known], faces)
+        elbo = unlike + self.config.divergence * posterior.divergence
+        losses = {"difference": unlike.item(), "divergence": posterior.divergence.item()}
+        loss = self.config.reconstruction * elbo
+        if judged:
+            self.heads.requires_grad_(False)
+            seen = self._features(made, grad=True)
+            with self._half():
+                verdict = generator_loss(self.heads(seen))
+            loss = loss + verdict
+            losses["generator"] = verdict.item()
+        _update(loss, self.generator_optimiser, self.encoder_optimiser)
+        return losses
 
-    def _generate(self, random: torch.Generator) -> Tensor:
-        z = torch.randn(self.config.batch, Z, generator=random).to(self.device)
+    def _generate(self, z: Tensor) -> Tensor:
         with self._half():
             images: Tensor = self.generator(z)
         return images.float()
 
-    def _real(self, random: torch.Generator) -> Tensor:
+    def _normal(self, count: int, random: torch.Generator) -> Tensor:
+        return torch.randn(count, Z, generator=random).to(self.device)
+
+    def _real(self, count: int, random: torch.Generator) -> Tensor:
         """Faces drawn by `random`, half of them mirrored."""
-        chosen = torch.randint(len(self.faces), (self.config.batch,), generator=random)
+        chosen = torch.randint(len(self.faces), (count,), generator=random)
         images = self.faces[chosen].to(self.device).float() / 127.5 - 1
         mirrored = torch.rand(len(images), generator=random) < 0.5
         images[mirrored] = images[mirrored].flip(3)
@@ -218,7 +247,9 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(mean @ mean + np.trace(first) + np.trace(second) - 2 * np.sqrt(eigenvalues.real.clip(0)).sum())
 
 
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
+def _update(loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    for optimiser in optimisers:
+        optimiser.step()

@@ -48,11 +48,12 @@ def load(file: Path, parts: Mapping[str, Stateful]) -> int:
                 place = place.setdefault(folder, {})
             place[leaf] = stream.get_tensor(key)
     for name, part in parts.items():
-        state = nested[name]
         if isinstance(part, torch.optim.Optimizer):  # groups come from the configuration, moments from the file
+            state = nested.get(name, {})  # none before its first step
             moments = {int(index): values for index, values in state.get("state", {}).items()}
-            state = {"state": moments, "param_groups": part.state_dict()["param_groups"]}
-        part.load_state_dict(state)
+            part.load_state_dict({"state": moments, "param_groups": part.state_dict()["param_groups"]})
+        else:
+            part.load_state_dict(nested[name])
     return step
 
 
