@@ -40,6 +40,7 @@ mechanism and parameters that it names; caps at every release in history; runs a
 Iceberg's history for rows that anything but a run or a marked erasure changed or removed; a sample of images for
 metadata; and a smaller sample by the detectors of its policy, for objects that are found there but not in the ledger.
 Where --records still holds originals of that sample, no plate may read as before, and no face be taken for the same.
+Below --export, no object may be of an image that was erased.
 
 exit codes: 0 done, 2 wrong usage or lake, 4 a violation was found (each is a row of the report and of the JSON). The
 last line of stdout is a summary in JSON.
@@ -63,6 +64,9 @@ def main() -> int:
         "--rescan", type=int, default=AGAIN, metavar="N", help=f"images looked at again, 0 for none (default {AGAIN})"
     )
     parser.add_argument("--records", metavar="PATH", help="image records that may still hold originals of these")
+    parser.add_argument(
+        "--export", metavar="PREFIX", help="where deidentify.py --export put images: none may be erased"
+    )
     parser.add_argument("--prometheus", type=Path, metavar="FILE", help="the counters, for a textfile collector")
     parser.add_argument("--table", choices=TABLES, help="print this table instead, one row a line of JSON")
     options = parser.parse_args()
@@ -73,7 +77,15 @@ def main() -> int:
             return ExitCode.DONE
         lake = open_lake(spark, options.lake)
         records = normalise(read_records(lake.spark, options.records)) if options.records else None
-        found = audit(lake, options.lake, options.run_id, sample=options.sample, again=options.rescan, records=records)
+        found = audit(
+            lake,
+            options.lake,
+            options.run_id,
+            sample=options.sample,
+            again=options.rescan,
+            records=records,
+            exported=options.export,
+        )
     if options.json:
         write(options.json, json.dumps(found.as_dict(), default=plain, ensure_ascii=False, indent=1))
     if options.csv:

@@ -1,7 +1,8 @@
 """What each image may spend, before anything is spent: its share of every cap that it stands under (privacy.md §5).
 
-A scope's cap is for all versions of all its images together, so what is published already counts. Two runs that read
-the same published state cannot both publish (`publish.py`), which is what makes these numbers hold.
+A scope's cap is for all versions of all its images together, so what is published already counts, and what was erased
+since: it was seen. Two runs that read the same published state cannot both publish (`publish.py`), which is what makes
+these numbers hold.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,16 @@ EPSILON_TYPE = DecimalType(EPSILON.precision, EPSILON.scale)
 ALLOWANCE = "allowance"
 
 
-def with_allowances(images: DataFrame, policy: Policy, published: DataFrame | None = None) -> DataFrame:
+def with_allowances(
+    images: DataFrame, policy: Policy, published: DataFrame | None = None, erased: DataFrame | None = None
+) -> DataFrame:
     """Add the column `allowance` DECIMAL(38, 18); null where no cap applies.
 
     Args:
         images: what will be protected, one row an image: `image_id`, `content_sha256` and the policy's scope columns.
         policy: the caps.
         published: released rows, `epsilon_total` among them; None where nothing was ever released.
+        erased: table `erasures`; its images cannot come back (`select.py`), so that only scopes have to know of it.
 
     Raises:
         UsageError: a scope column that the images do not have.
@@ -44,7 +48,10 @@ def with_allowances(images: DataFrame, policy: Policy, published: DataFrame | No
     for scope in policy.budget.scopes:
         shares.append(f"_share_{len(shares)}")
         scopes = images.groupBy(*scope.columns).agg(F.count("*").alias("_images"))
-        standing = _standing(scopes, scope.columns, scope.cap, published, F.col("_images"), shares[-1])
+        before = published
+        if published is not None and erased is not None:
+            before = with_erased(published, erased, scopes, scope.columns)
+        standing = _standing(scopes, scope.columns, scope.cap, before, F.col("_images"), shares[-1])
         images = _join(images, standing, scope.columns)
     if policy.budget.image is not None:
         # Two names for one picture: its id, and its content. Neither may spend more than the cap.
@@ -68,6 +75,31 @@ def spent_by(published: DataFrame, columns: Sequence[str]) -> DataFrame:
         F.coalesce(F.sum("epsilon_total"), F.lit(Decimal(0)).cast(EPSILON_TYPE)).cast(EPSILON_TYPE).alias("_spent"),
         F.bool_or(F.col("epsilon_total").isNull()).alias("_unbounded"),
     )
+
+
+def scope_hash(columns: Sequence[str]) -> Column:
+    """Hex sha256 of a scope's columns and values: what is kept of the scope of an erased image."""
+    return F.sha2(F.to_json(F.struct(*columns)), 256)
+
+
+def of_scopes(erased: DataFrame, scopes: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Erased rows with the columns of their scopes, of which they hold a hash alone, as far as `scopes` tells them.
+
+    Args:
+        erased: `scopes`, as in table `erasures`, and whatever else is wanted.
+        scopes: one row a scope.
+        columns: the scope's.
+    """
+    gone = erased.withColumn("_hash", F.element_at("scopes", F.lit("+".join(columns))))
+    named = scopes.select(*columns, scope_hash(columns).alias("_hash"))
+    return named.join(F.broadcast(gone), "_hash").drop("_hash", "scopes")
+
+
+def with_erased(published: DataFrame, erased: DataFrame, scopes: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Scope columns and `epsilon_total` of released rows, and of what was erased from some of their scopes."""
+    gone = of_scopes(erased.select("scopes", F.col("epsilon").alias("epsilon_total")), scopes, columns)
+    spent = [*columns, "epsilon_total"]
+    return published.select(*spent).unionByName(gone.select(*spent))
 
 
 def _standing(

@@ -13,10 +13,11 @@ from pyspark.sql import functions as F
 
 from deid_udf.errors import LakeError
 from deid_udf.lake import checks, spending
-from deid_udf.lake.check_history import check_erasures, check_history, check_runs
+from deid_udf.lake.check_history import check_erasures, check_exported, check_history, check_runs
 from deid_udf.lake.checks import Violation
-from deid_udf.lake.erasures import Erasure, read_erasures
+from deid_udf.lake.erasures import Erasure, erased_rows, read_erasures, spent_in
 from deid_udf.lake.rescan import Rescan, rescan
+from deid_udf.lake.select import ROWS_A_TASK
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import read_history
 from deid_udf.lake.spending import Event, Spend
@@ -119,6 +120,7 @@ def audit(
     sample: int = SAMPLE,
     again: int = 0,
     records: DataFrame | None = None,
+    exported: str | None = None,
 ) -> Audit:
     """Audit a lake.
 
@@ -129,6 +131,7 @@ def audit(
         sample: how many images go through the gate's checks again.
         again: how many images are looked at again by the detectors of their policy, which takes their models.
         records: image records that may hold some originals, for the second look to compare with.
+        exported: where `export` put the images; none of them may be one that was erased.
 
     Raises:
         LakeError: no released table there, or no such run.
@@ -142,11 +145,21 @@ def audit(
     if run_id is not None and run_id not in known:
         raise LakeError(f"{location}: no run {run_id!r}; there are {', '.join(known[:10]) or 'none'}")
 
+    # Spark's fixed 200 partitions would cost a small lake most of its time.
+    rows = int(history.snapshots[history.main].summary.get("total-records", 0))
+    tasks = max(lake.spark.sparkContext.defaultParallelism, rows // ROWS_A_TASK)
+    lake.spark.conf.set("spark.sql.shuffle.partitions", tasks)
     released = lake.spark.read.option("versionAsOf", history.main).table(lake.table(RELEASED))
     broken = checks.check_files(lake, history.main)
     if broken:  # nothing that would be read from there means anything
         released = released.limit(0)
     policies, wrong_policies = checks.policies_of(runs)
+    caps, columns = checks.caps_of(policies), _scope_columns(policies.values())
+    newest = policies.get(runs[0]["policy_hash"]) if runs else None
+    everything = {
+        c: spending.by_scope(released, c, _SCOPES, spent_in(erasures, c))
+        for c in dict.fromkeys([*columns, ("image_id",), *caps])
+    }
     time, events = spending.by_time(released), spending.by_event(released)
     rescanned, found_again = rescan(released, policies, again, history.main, records)
     violations = broken or [
@@ -154,23 +167,20 @@ def audit(
         *check_runs(time["run"], runs, _quarantined_by_write(lake), erasures),
         *check_history(lake, history, runs),
         *check_erasures(released, history, erasures),
+        *(check_exported(exported, erasures) if exported else ()),
         *checks.check_rows(released, policies),
         *checks.check_once(released),
         *checks.check_events(released, events),
-        *checks.check_caps(released, policies),
+        *checks.check_caps(released, erased_rows(lake, erasures, runs), caps, everything),
         *checks.check_sample(released, policies, sample, history.main),
         *found_again,
     ]
-    chosen = released
+    chosen, spends = released, everything
     if run_id is not None:
         chosen = released.where(F.col("run_id") == run_id)
         time, events = spending.by_time(chosen), spending.by_event(chosen)
-    columns = _scope_columns(policies.values())
-    newest = policies.get(runs[0]["policy_hash"]) if runs else None
-    named = dict.fromkeys([*columns, ("image_id",), *_caps(newest)])
-    spends = {c: spending.by_scope(chosen, c, _SCOPES) for c in named}
+        spends = {c: spending.by_scope(chosen, c, _SCOPES) for c in [*columns, ("image_id",)]}
     capped = _scope_columns([newest]) if newest else []
-    everything = spends if run_id is None else {c: spending.by_scope(released, c, _SCOPES) for c in _caps(newest)}
     return Audit(
         location=location,
         run_id=run_id,
@@ -202,9 +212,9 @@ def compose(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]
         return []
     charged: dict[tuple[str | None, ...], list[tuple[Mechanism, int]]] = {}
     for row in spending.events_of(released, spends, columns):
-        parameters = {entry["key"]: entry["value"] for entry in row["parameters"] or ()}
+        event = MechanismEvent(row["mechanism"], row["version"], spending.parameters_of(row))
         try:
-            mechanism = mechanism_from_event(MechanismEvent(row["mechanism"], row["version"], parameters))
+            mechanism = mechanism_from_event(event)
         except UnknownEvent:
             continue  # a violation of its own
         charged.setdefault(tuple(row[c] for c in columns), []).append((mechanism, row["count"]))

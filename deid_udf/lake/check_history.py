@@ -1,16 +1,19 @@
 """Whether the tables' past is what `runs`, `quarantine` and `erasures` say of it: nothing lost, nothing slipped in."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from deid_udf.lake.checks import KEY, MOST, Violation, subject
-from deid_udf.lake.erasures import Erasure, erasure_of
+from deid_udf.lake.checks import KEY, MOST, REQUESTS, Violation, subject
+from deid_udf.lake.erasures import Erased, Erasure, erasure_of
+from deid_udf.lake.export import objects_of
+from deid_udf.lake.fetch import exists
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import ERASURE, History, Snapshot
-from deid_udf.lake.spending import Spend
+from deid_udf.lake.spending import Spend, add
 from deid_udf.lake.tables import RELEASED
 from deid_udf.schema import Status
 
@@ -34,13 +37,13 @@ def check_runs(
         here = (
             (spend.images if spend else 0) + len(gone),
             (spend.objects if spend else 0) + sum(row.objects for row in gone),
-            _sum([spend.epsilon if spend else Decimal(0), *(row.epsilon for row in gone)]),
+            add([spend.epsilon if spend else Decimal(0), *(row.epsilon for row in gone)]),
         )
         attempts = told.get(run_id, [])
         said = (
             sum(run["released"] for run in attempts),
             sum(run["objects"] for run in attempts),
-            _sum([run["epsilon"] for run in attempts]),
+            add(run["epsilon"] for run in attempts),
         )
         if here != said:
             names = ("images", "objects", "ε")
@@ -70,7 +73,7 @@ def check_erasures(released: DataFrame, history: History, erasures: Sequence[Era
     found = []
     told = {erasure.snapshot_id: erasure for erasure in erasures}
     for snapshot in history.published:
-        if ERASURE in snapshot.summary and set(erasure_of(snapshot).rows) != set(told[snapshot.id].rows):
+        if ERASURE in snapshot.summary and _sorted(erasure_of(snapshot)) != _sorted(told[snapshot.id]):
             evidence = "its mark names other rows than table `erasures`"
             found.append(Violation("erasure", f"snapshot {snapshot.id}", evidence))
     contents = sorted({row.content_sha256 for erasure in erasures for row in erasure.rows})
@@ -78,6 +81,20 @@ def check_erasures(released: DataFrame, history: History, erasures: Sequence[Era
         back = released.where(F.col("content_sha256").isin(contents)).select(subject()).limit(MOST).collect()
         found += [Violation("erasure", row["subject"], "it was erased, and is here") for row in back]
     return found
+
+
+def check_exported(prefix: str, erasures: Sequence[Erasure]) -> list[Violation]:
+    """No object below the export's prefix is of an image that was erased."""
+    erased = sorted({(row.policy_hash, row.content_sha256) for erasure in erasures for row in erasure.rows})
+    uris = [uri for policy, content in erased for uri in objects_of(policy, content, prefix)]
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        there = list(pool.map(exists, uris))
+    evidence = "an erased image is still exported: erase it again, with --export"
+    return [Violation("export", uri, evidence) for uri, is_there in zip(uris, there, strict=True) if is_there][:MOST]
+
+
+def _sorted(erasure: Erasure) -> list[Erased]:
+    return sorted(erasure.rows, key=lambda row: (row.image_sha256, row.content_sha256, row.run_id, row.policy_hash))
 
 
 def _changed(lake: Lake, parent: Snapshot, snapshot: Snapshot) -> list[Violation]:
@@ -109,9 +126,3 @@ def _changed(lake: Lake, parent: Snapshot, snapshot: Snapshot) -> list[Violation
             evidence = f"changed by {made}: {'; '.join(parts) or 'its content'}"
         found.append(Violation("history", f"image {row['image_id']}", evidence))
     return found
-
-
-def _sum(epsilons: Sequence[Decimal | None]) -> Decimal | None:
-    """Σ ε; None is unbounded."""
-    bounded = [epsilon for epsilon in epsilons if epsilon is not None]
-    return sum(bounded, Decimal(0)) if len(bounded) == len(epsilons) else None

@@ -18,11 +18,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from deid_udf.errors import PolicyError
-from deid_udf.lake.allowances import EPSILON_TYPE, spent_by
+from deid_udf.lake.allowances import EPSILON_TYPE, of_scopes, spent_by
 from deid_udf.lake.gate import violations as violations_of_row
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import iceberg_table
-from deid_udf.lake.spending import Event
+from deid_udf.lake.spending import Event, Spend, by_hash
 from deid_udf.lake.tables import RELEASED
 from deid_udf.ledger import to_decimal
 from deid_udf.policy import Policy, parse_policy
@@ -31,7 +31,7 @@ from deid_udf.privacy import UnknownEvent, mechanism_from_event
 from deid_udf.schema import Status
 
 MOST = 100  # rows that one check names
-_REQUESTS = 16  # at once, to the store
+REQUESTS = 16  # at once, to the store
 KEY = ["image_id", "content_sha256", "policy_hash"]
 _WIDE = "decimal(37,18)"  # two of these add up to DECIMAL(38, 18) exactly; two DECIMAL(38, 18) are rounded
 
@@ -76,7 +76,7 @@ def check_files(lake: Lake, snapshot_id: int) -> list[Violation]:
     files = lake.spark.read.option("versionAsOf", snapshot_id).table(f"{lake.table(RELEASED)}.files")
     rows = files.select("file_path", "file_size_in_bytes").collect()
     store = iceberg_table(lake).io()
-    with ThreadPoolExecutor(_REQUESTS) as pool:
+    with ThreadPoolExecutor(REQUESTS) as pool:
         sizes = list(pool.map(lambda row: _size(store, row["file_path"]), rows))
     found = []
     for row, size in zip(rows, sizes, strict=True):
@@ -89,22 +89,22 @@ def check_files(lake: Lake, snapshot_id: int) -> list[Violation]:
 
 def check_rows(released: DataFrame, policies: Mapping[str, Policy]) -> list[Violation]:
     """Each row against itself: bytes and hashes, sums and largest, copies, guarantee words, its policy."""
-    objects = F.col("objects")
-    total = F.aggregate(objects, _wide(F.lit(0)), lambda a, o: _wide(a + _wide(o["epsilon"])))
-    largest = F.array_max(F.transform(objects, lambda o: o["epsilon"]))
-    unbounded = F.exists(objects, lambda o: o["epsilon"].isNull())
+    spent, words = F.col("objects.epsilon"), F.col("objects.guarantee")  # an object's other fields stay unread
+    total = F.aggregate(spent, _wide(F.lit(0)), lambda a, e: _wide(a + _wide(e)))
+    largest = F.array_max(spent)
+    unbounded = F.exists(spent, lambda e: e.isNull())
     strict = [h for h, policy in policies.items() if not policy.experiment]
     rules: list[tuple[str, Column]] = [
         ("status", F.col("status") != str(Status.RELEASED)),
         ("bytes", F.col("protected").isNull()),
         ("bytes", F.sha2("protected", 256) != F.col("output_sha256")),
-        ("original", (F.size(objects) > 0) & (F.col("output_sha256") == F.col("content_sha256"))),
-        ("ledger", objects.isNull()),
+        ("original", (F.size(spent) > 0) & (F.col("output_sha256") == F.col("content_sha256"))),
+        ("ledger", spent.isNull()),
         ("total", ~F.col("epsilon_total").eqNullSafe(total.cast(EPSILON_TYPE))),
         ("largest", ~F.col("epsilon_max").eqNullSafe(F.when(~unbounded, F.coalesce(largest, _zero())))),
-        ("copy", F.col("copy_of").isNotNull() & (F.size(objects) > 0)),
+        ("copy", F.col("copy_of").isNotNull() & (F.size(spent) > 0)),
         ("policy", ~F.col("policy_hash").isin(list(policies))),
-        ("guarantee", F.col("policy_hash").isin(strict) & F.exists(objects, lambda o: o["guarantee"] == "none")),
+        ("guarantee", F.col("policy_hash").isin(strict) & F.exists(words, lambda w: w == "none")),
     ]
     evidence = {
         "status": F.concat(F.lit("status "), F.col("status")),
@@ -131,7 +131,7 @@ def check_once(released: DataFrame) -> list[Violation]:
     """No image twice under one policy."""
     # By a hash first, which is short to shuffle: it may find too many, and misses none.
     whole = released.select(*KEY, F.xxhash64(*KEY).alias("_key"))
-    suspects = whole.groupBy("_key").count().where("count > 1")
+    suspects = by_hash(whole.select("_key"), "_key").groupBy("_key").count().where("count > 1")
     if suspects.isEmpty():
         return []
     twice = whole.join(suspects, "_key", "left_semi").groupBy(*KEY).count().where("count > 1").limit(MOST).collect()
@@ -149,8 +149,8 @@ def check_events(released: DataFrame, events: Sequence[Event]) -> list[Violation
     return found[:MOST]
 
 
-def check_caps(released: DataFrame, policies: Mapping[str, Policy]) -> list[Violation]:
-    """No scope above the cap of the policy under which it grew, at any release in history."""
+def caps_of(policies: Mapping[str, Policy]) -> dict[tuple[str, ...], dict[str, Decimal]]:
+    """What may be spent: scope columns → policy hash → cap. An image's own cap is its id's and its content's."""
     caps: dict[tuple[str, ...], dict[str, Decimal]] = {}
     for digest, policy in policies.items():
         for scope in policy.budget.scopes:
@@ -158,7 +158,28 @@ def check_caps(released: DataFrame, policies: Mapping[str, Policy]) -> list[Viol
         if policy.budget.image is not None:
             for column in ("image_id", "content_sha256"):
                 caps.setdefault((column,), {})[digest] = policy.budget.image
-    return [v for columns, by_policy in caps.items() for v in _over(released, columns, by_policy)][:MOST]
+    return caps
+
+
+def check_caps(
+    released: DataFrame,
+    erased: DataFrame | None,
+    caps: Mapping[tuple[str, ...], Mapping[str, Decimal]],
+    spends: Mapping[tuple[str, ...], Sequence[Spend]],
+) -> list[Violation]:
+    """No scope above the cap of the policy under which it grew, at any release in history.
+
+    Args:
+        released: published rows.
+        erased: rows that were erased, as `erasures.erased_rows` tells; None is none.
+        caps: as `caps_of` says.
+        spends: columns → the scopes that spent most of all: where the first is within every cap, all are.
+    """
+    found: list[Violation] = []
+    for columns, by_policy in caps.items():
+        if any(spend.spent is None or spend.spent > min(by_policy.values()) for spend in spends[columns]):
+            found += _over(released, erased, columns, by_policy)
+    return found[:MOST]
 
 
 def check_sample(released: DataFrame, policies: Mapping[str, Policy], size: int, seed: int) -> list[Violation]:
@@ -228,18 +249,21 @@ def _images_with(released: DataFrame, event: Event) -> list[str]:
     return [row["subject"] for row in rows.collect()]
 
 
-def _over(released: DataFrame, columns: Sequence[str], caps: Mapping[str, Decimal]) -> list[Violation]:
+def _over(
+    released: DataFrame, erased: DataFrame | None, columns: Sequence[str], caps: Mapping[str, Decimal]
+) -> list[Violation]:
     """Cumulative spend of each scope, release by release, against the cap of the policy of that release."""
     # Spent in all, by a hash of the scope: whoever was ever above a cap is among those above the least one now.
-    scope = F.xxhash64(*columns)
     least = F.lit(min(caps.values())).cast(EPSILON_TYPE)
-    suspects = spent_by(released.select(scope.alias("_scope"), "epsilon_total"), ["_scope"])
-    suspects = suspects.where(F.col("_unbounded") | (F.col("_spent") > least))
-    if suspects.isEmpty():
-        return []
-    released = released.withColumn("_scope", scope).join(suspects, "_scope", "left_semi")
+    spent = [*columns, "released_at", "policy_hash", "epsilon_total"]
+    rows = released.select(*spent)
+    if erased is not None:
+        rows = rows.unionByName(of_scopes(erased, rows.select(*columns).distinct(), columns).select(*spent))
+    rows = rows.withColumn("_scope", F.xxhash64(*columns))
+    suspects = spent_by(rows, ["_scope"]).where(F.col("_unbounded") | (F.col("_spent") > least))
+    rows = rows.join(suspects, "_scope", "left_semi")
     limits = F.create_map(*(F.lit(part) for digest, cap in caps.items() for part in (digest, cap)))
-    releases = released.groupBy(*columns, "released_at", "policy_hash").agg(
+    releases = rows.groupBy(*columns, "released_at", "policy_hash").agg(
         F.sum("epsilon_total").alias("spent"), F.count_if(F.col("epsilon_total").isNull()).alias("unbounded")
     )
     so_far = Window.partitionBy(*columns).orderBy("released_at").rangeBetween(Window.unboundedPreceding, 0)

@@ -12,14 +12,16 @@ from pyspark.sql import functions as F
 
 from deid_udf.cli import plain
 from deid_udf.errors import LakeError, UsageError
+from deid_udf.lake.allowances import scope_hash
+from deid_udf.lake.checks import policies_of
 from deid_udf.lake.cleanup import discard, expire
 from deid_udf.lake.erasures import Erased, record_erasures, recorded_erasures
-from deid_udf.lake.export import SUFFIXES, object_of
+from deid_udf.lake.export import objects_of
 from deid_udf.lake.fetch import remove
 from deid_udf.lake.record import record_runs
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import ERASURE, MAIN, read_history
-from deid_udf.lake.tables import RELEASED, create_tables, exists, first_line
+from deid_udf.lake.tables import RELEASED, RUNS, create_tables, exists, first_line
 from deid_udf.lake.write import is_run_branch
 
 _PROPERTY = f"spark.sql.iceberg.snapshot-property.{ERASURE}"
@@ -59,7 +61,7 @@ def erase(lake: Lake, image_ids: Sequence[str], *, by: str, reason: str, prefix:
         _delete(lake, [_erased(row) for row in found], by, reason)
         rows += len(found)
     record_erasures(lake)
-    exported = 0 if prefix is None else _remove_exported(lake, image_ids, prefix.rstrip("/"))
+    exported = 0 if prefix is None else _remove_exported(lake, image_ids, prefix)
     discard(lake, [name for name in read_history(lake).heads if is_run_branch(name)])
     history = read_history(lake)
     record_runs(lake)  # what runs published meanwhile, before the snapshots that tell of it go
@@ -92,7 +94,18 @@ def _rows(lake: Lake, image_ids: Sequence[str]) -> list[Mapping[str, Any]]:
     contents = [row[0] for row in released.where(asked).select("content_sha256").distinct().collect()]
     found = released.where(asked | F.col("content_sha256").isin(contents))
     columns = ["image_id", "content_sha256", "run_id", "policy_hash", "epsilon_total"]
-    return [row.asDict() for row in found.select(*columns, F.size("objects").alias("objects")).collect()]
+    scopes = [F.struct(F.lit("+".join(scope)), scope_hash(scope)) for scope in _scopes(lake)]
+    told = F.map_from_entries(F.array(*scopes)) if scopes else F.expr("cast(map() AS map<string, string>)")
+    return [
+        row.asDict()
+        for row in found.select(*columns, F.size("objects").alias("objects"), told.alias("scopes")).collect()
+    ]
+
+
+def _scopes(lake: Lake) -> list[tuple[str, ...]]:
+    """The columns of all scopes that policies of this lake have a cap for."""
+    policies, _ = policies_of(lake.spark.table(lake.table(RUNS)).collect())
+    return list(dict.fromkeys(scope.columns for policy in policies.values() for scope in policy.budget.scopes))
 
 
 def _erased(row: Mapping[str, Any]) -> Erased:
@@ -103,6 +116,7 @@ def _erased(row: Mapping[str, Any]) -> Erased:
         row["policy_hash"],
         row["objects"],
         row["epsilon_total"],
+        row["scopes"],
     )
 
 
@@ -135,8 +149,7 @@ def _remove_exported(lake: Lake, image_ids: Sequence[str], prefix: str) -> int:
     releases = {(row.policy_hash, row.content_sha256) for row in rows if row.content_sha256 in contents}
     exported = 0
     for policy, content in releases:
-        release = {"policy_hash": policy, "content_sha256": content}
-        removed = [remove(f"{prefix}/{object_of(release | {'output_format': name})}") for name in SUFFIXES]
+        removed = [remove(uri) for uri in objects_of(policy, content, prefix)]
         exported += any(removed)  # it was in one of the formats
     return exported
 

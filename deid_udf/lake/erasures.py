@@ -5,15 +5,19 @@ the next erasure expires that snapshot with all the others. Of an image it keeps
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from deid_udf.lake.session import Lake
 from deid_udf.lake.snapshots import ERASURE, History, Snapshot, read_history
+from deid_udf.lake.spending import add
 from deid_udf.lake.tables import ERASURES, ERASURES_SCHEMA, exists, spark_schema
+from deid_udf.schema import EPSILON
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Erased:
         content_sha256: hex hash of the original; the nightly job refuses these bytes from now on.
         run_id, policy_hash: of the release.
         objects, epsilon: what the release spent, and still has spent; ε None is unbounded.
+        scopes: columns, joined by "+" → `allowances.scope_hash` of each scope that it was spent in.
     """
 
     image_sha256: str
@@ -33,6 +38,7 @@ class Erased:
     policy_hash: str
     objects: int
     epsilon: Decimal | None
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +94,41 @@ def recorded_erasures(lake: Lake) -> list[Erasure]:
     found: dict[int, Erasure] = {}
     for row in lake.spark.table(lake.table(ERASURES)).orderBy("image_sha256", "run_id").collect():
         value = row.asDict()
-        erased = Erased(**{name: value[name] for name in Erased.__slots__})
+        told = {name: value.get(name) for name in Erased.__slots__}  # a lake of an earlier version may lack the newest
+        erased = Erased(**told | {"scopes": told["scopes"] or {}})
         before = found.get(row["snapshot_id"])
         rows = (*before.rows, erased) if before else (erased,)
         found[row["snapshot_id"]] = Erasure(
             row["snapshot_id"], value["erased_at"].astimezone(UTC), value["erased_by"], value["reason"], rows
         )
     return list(found.values())
+
+
+def spent_in(erasures: Iterable[Erasure], columns: Sequence[str]) -> dict[str, Decimal | None]:
+    """`allowances.scope_hash` → Σ ε of what was erased from that scope; None is unbounded."""
+    spent: dict[str, list[Decimal | None]] = {}
+    for erasure in erasures:
+        for row in erasure.rows:
+            if "+".join(columns) in row.scopes:
+                spent.setdefault(row.scopes["+".join(columns)], []).append(row.epsilon)
+    return {scope: add(epsilons) for scope, epsilons in spent.items()}
+
+
+def erased_rows(lake: Lake, erasures: Iterable[Erasure], runs: Iterable[Row]) -> DataFrame | None:
+    """What erased rows had spent, when, and under which policy; None where nothing was erased.
+
+    Returns:
+        `scopes` as in table `erasures`; `released_at`, `policy_hash`, `epsilon_total` as in `released`, the time being
+        that of the first attempt of their run, which is all that is known of it.
+    """
+    begun: dict[str, datetime] = {}
+    for run in runs:
+        begun[run["run_id"]] = min(run["started_at"], begun.get(run["run_id"], run["started_at"]))
+    rows = [
+        (dict(row.scopes), begun.get(row.run_id, erasure.at), row.policy_hash, row.epsilon)
+        for erasure in erasures
+        for row in erasure.rows
+    ]
+    kind = f"decimal({EPSILON.precision}, {EPSILON.scale})"
+    columns = f"scopes map<string, string>, released_at timestamp, policy_hash string, epsilon_total {kind}"
+    return lake.spark.createDataFrame(rows, columns) if rows else None

@@ -41,6 +41,12 @@ def export(lake: Lake, run_id: str, prefix: str) -> int:
     return int(total["objects"] or 0)
 
 
+def objects_of(policy_hash: str, content_sha256: str, prefix: str) -> list[str]:
+    """The URIs under which an image may stand, whose format is not known any more."""
+    release = {"policy_hash": policy_hash, "content_sha256": content_sha256}
+    return [f"{prefix.rstrip('/')}/{object_of(release | {'output_format': name})}" for name in SUFFIXES]
+
+
 def object_of(row: Mapping[Any, Any]) -> str:
     """An image's key below the prefix, from columns `policy_hash`, `content_sha256` and `output_format`."""
     return f"{row['policy_hash']}/{row['content_sha256']}.{SUFFIXES[row['output_format']]}"

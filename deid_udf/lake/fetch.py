@@ -69,6 +69,22 @@ def remove(uri: str) -> bool:
     return there
 
 
+def exists(uri: str) -> bool:
+    """Whether there is an object behind a `file:` or `s3a:` URI; a bucket may be listed for it."""
+    from botocore.exceptions import ClientError
+
+    parts = urlsplit(uri)
+    if parts.scheme not in ("s3", "s3a"):
+        return Path(unquote(parts.path)).exists()
+    try:
+        client().head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code", "") in _ABSENT:
+            return False
+        raise
+    return True
+
+
 def _from_folder(file: Path, max_bytes: int | None) -> bytes:
     try:
         with file.open("rb") as stream:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from deid_udf.errors import GateRefused, Quarantined
 from deid_udf.images.container import Limits
 from deid_udf.images.residue import residue
-from deid_udf.lake.allowances import EPSILON_TYPE, spent_by
+from deid_udf.lake.allowances import EPSILON_TYPE, spent_by, with_erased
 from deid_udf.lake.snapshots import History, Snapshot
 from deid_udf.lake.tables import ERASURES
 from deid_udf.lake.write import Attempt
@@ -119,16 +119,17 @@ def _erased(attempt: Attempt, rows: DataFrame) -> Iterator[str]:
 
 
 def _caps(attempt: Attempt, rows: DataFrame) -> Iterator[str]:
-    """Whatever is published, this run included; a scope that this run spends nothing in is not its business."""
+    """Whatever was ever published, this run included; a scope that this run spends nothing in is not its business."""
     budget = attempt.policy.budget
     caps = [(scope.columns, scope.cap) for scope in budget.scopes]
     if budget.image is not None:
         caps += [(("image_id",), budget.image), (("content_sha256",), budget.image)]
     branch = attempt.lake.spark.read.option("branch", attempt.branch).table(attempt.table)
+    erased = attempt.lake.spark.table(attempt.lake.table(ERASURES))
     for columns, cap in caps:
         new = spent_by(rows, columns).where("_unbounded or _spent > 0").select(*columns)
         keys = [branch[c].eqNullSafe(new[c]) for c in columns]
-        after = spent_by(branch.join(new, keys, "left_semi"), columns)
+        after = spent_by(with_erased(branch.join(new, keys, "left_semi"), erased, new, columns), columns)
         over = after.where(F.col("_unbounded") | (F.col("_spent") > F.lit(cap).cast(EPSILON_TYPE)))
         for row in over.limit(_NAMED).collect():
             scope = ", ".join(f"{c}={row[c]}" for c in columns)

@@ -23,7 +23,7 @@ from deid_udf.schema import RECORD
 PROTECT, COPY, REFUSE = "protect", "copy", "refuse"
 
 _KEY = ["image_id", "content_sha256"]
-_ROWS_A_TASK = 100_000
+ROWS_A_TASK = 100_000
 _BROADCAST = 500_000  # rows
 _BYTES = {"image", "uri", "format"}
 
@@ -92,7 +92,7 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
     if counted["named"] < read:
         raise UsageError(f"{read - counted['named']} records have no image_id")
     # All that is shuffled here is metadata; Spark's fixed 200 partitions would cost a small run most of its time.
-    tasks = max(lake.spark.sparkContext.defaultParallelism, read // _ROWS_A_TASK)
+    tasks = max(lake.spark.sparkContext.defaultParallelism, read // ROWS_A_TASK)
     lake.spark.conf.set("spark.sql.shuffle.partitions", tasks)
     keys = records.drop(*_BYTES).withColumn("_rows", F.count("*").over(Window.partitionBy(*_KEY)))
     seen = keys.dropDuplicates(_KEY).withColumn("_ids", F.count("*").over(Window.partitionBy("image_id")))
@@ -108,7 +108,8 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
         .groupBy("content_sha256")
         .agg(F.min("image_id").alias("_original"))
     )
-    new = _with_erased(new, lake.spark.table(lake.table(ERASURES)))
+    erased = lake.spark.table(lake.table(ERASURES))
+    new = _with_erased(new, erased)
     new = new.withColumn("_refused", F.col("_erased") | (F.col("_ids") > 1))
     new = new.join(originals, "content_sha256", "left")
     # Among records of this run, the smallest id that is not refused stands for the content.
@@ -124,7 +125,7 @@ def select(lake: Lake, records: DataFrame, published: DataFrame, policy: Policy,
     decisions = decisions.withColumn("refusal", F.when(F.col("action") == REFUSE, refusal))
     decisions = decisions.drop("_ids", "_erased", "_refused", "_original", "_stands")
 
-    protect = with_allowances(decisions.where(F.col("action") == PROTECT), policy, published)
+    protect = with_allowances(decisions.where(F.col("action") == PROTECT), policy, published, erased)
     rest = decisions.where(F.col("action") != PROTECT)
     decisions = protect.unionByName(rest, allowMissingColumns=True)
     decisions = decisions.persist()

@@ -1,14 +1,15 @@
 """ε that was spent, from published rows alone: by run, day, scope, image and mechanism. Sums are exact decimals."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from deid_udf.lake.allowances import EPSILON_TYPE, spent_by
+from deid_udf.lake.allowances import EPSILON_TYPE, scope_hash, spent_by
+from deid_udf.schema import EPSILON
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Spend:
         images, objects: how many.
         epsilon: Σ over the images; None is unbounded.
         largest: the largest image's Σ; None is unbounded.
+        erased: Σ over the scope's images that were erased since, which is spent all the same; None is unbounded.
     """
 
     key: Mapping[str, str | None]
@@ -27,6 +29,12 @@ class Spend:
     objects: int
     epsilon: Decimal | None
     largest: Decimal | None
+    erased: Decimal | None = Decimal(0)
+
+    @property
+    def spent(self) -> Decimal | None:
+        """Σ over all images that were ever there; None is unbounded."""
+        return add([self.epsilon, self.erased])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +74,42 @@ class Event:
 def by_time(released: DataFrame) -> dict[str, list[Spend]]:
     """Everything ("all"), by run and by day of release, in one pass."""
     rows = released.withColumn("day", F.date_format("released_at", "yyyy-MM-dd"))
-    found = rows.groupingSets([[], ["run_id"], ["day"]], "run_id", "day").agg(*_sums(), F.grouping_id().alias("_set"))
-    named = {0b11: ("all", ()), 0b01: ("run", ("run_id",)), 0b10: ("day", ("day",))}
-    spends: dict[str, list[Spend]] = {name: [] for name, _ in named.values()}
-    for row in found.collect():
-        name, columns = named[row["_set"]]
-        spends[name].append(_spend(row, columns))
-    return {name: sorted(some, key=lambda s: str(s.key)) for name, some in spends.items()}
+    found = [_spend(row, ("run_id", "day")) for row in rows.groupBy("run_id", "day").agg(*_sums()).collect()]
+    named: dict[str, tuple[str, ...]] = {"all": (), "run": ("run_id",), "day": ("day",)}
+    return {name: _regroup(found, columns) for name, columns in named.items()}
 
 
-def by_scope(released: DataFrame, columns: Sequence[str], most: int) -> list[Spend]:
+def by_scope(
+    released: DataFrame, columns: Sequence[str], most: int, erased: Mapping[str, Decimal | None] | None = None
+) -> list[Spend]:
     """The scopes that spent most, unbounded ones first.
 
-    They are found by a hash of their names, which is short to shuffle where scopes are millions, then summed by name.
+    They are found by a hash of their names (`by_hash`), then summed by name.
+
+    Args:
+        released: published rows.
+        columns: the scope's.
+        most: how many scopes.
+        erased: `allowances.scope_hash` → Σ ε that was erased from the scope.
     """
     scope = F.xxhash64(*columns)
-    sums = spent_by(released.select(scope.alias("_scope"), "epsilon_total"), ["_scope"])
+    sums = spent_by(by_hash(released.select(scope.alias("_scope"), "epsilon_total"), "_scope"), ["_scope"])
     top = sums.orderBy(F.desc("_unbounded"), F.desc("_spent")).limit(most).select("_scope").collect()
-    found = released.where(scope.isin([row["_scope"] for row in top])).groupBy(*columns).agg(*_sums())
-    return [_spend(row, columns) for row in found.orderBy(F.desc_nulls_first("epsilon")).limit(most).collect()]
+    wanted = scope.isin([row["_scope"] for row in top])
+    if erased:  # little of a scope may be left, and much have been spent
+        wanted |= scope_hash(columns).isin(list(erased))
+    found = released.where(wanted).groupBy(*columns).agg(*_sums()).withColumn("_hash", scope_hash(columns))
+    gone = erased or {}
+    spends = [replace(_spend(row, columns), erased=gone.get(row["_hash"], Decimal(0))) for row in found.collect()]
+    return sorted(spends, key=lambda s: Decimal("Infinity") if s.spent is None else s.spent, reverse=True)[:most]
+
+
+def by_hash(rows: DataFrame, key: str) -> DataFrame:
+    """Rows told apart by a hash before they are grouped by it, into as many partitions as the session shuffles into.
+
+    Where groups are as many as rows, Spark's sums before the shuffle make nothing shorter, and spill.
+    """
+    return rows.repartition(int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 200), key)
 
 
 def by_day(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) -> list[Spend]:
@@ -102,7 +127,7 @@ def by_event(released: DataFrame) -> list[Event]:
     objects = released.select(F.explode("objects").alias("entry"))
     grouped = objects.groupBy(
         *(entry[key].alias(key) for key in keys),
-        F.array_sort(F.map_entries(entry["parameters"])).alias("parameters"),
+        *_parameters(entry["parameters"]),
         entry["memo_of"].isNotNull().alias("memoised"),
     ).agg(F.count("*").alias("objects"))
     return sorted((_event(row) for row in grouped.collect()), key=lambda e: (e.kind, e.outcome, e.cause, -e.objects))
@@ -115,19 +140,51 @@ def distribution(released: DataFrame) -> list[tuple[Decimal | None, int]]:
 
 
 def events_of(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) -> list[Row]:
-    """Charged events of some scopes: the scope's columns, `mechanism`, `version`, `parameters`, `count`."""
+    """Charged events of some scopes: the scope's columns, `mechanism`, `version`, `names` and `values`, `count`."""
     objects = _of(released, spends, columns).select(*columns, F.explode("objects").alias("e"))
     charged = objects.where("e.memo_of is null and (e.epsilon is null or e.epsilon > 0)")
-    parameters = F.array_sort(F.map_entries("e.parameters")).alias("parameters")
-    return charged.groupBy(*columns, "e.mechanism", "e.version", parameters).count().collect()
+    return charged.groupBy(*columns, "e.mechanism", "e.version", *_parameters(F.col("e.parameters"))).count().collect()
+
+
+def parameters_of(row: Row) -> dict[str, str]:
+    """A mechanism's parameters, from `names` and `values`."""
+    return dict(zip(row["names"] or (), row["values"] or (), strict=True))
 
 
 def caps_left(spends: Sequence[Spend], cap: Decimal) -> list[dict[str, Any]]:
     """What scopes have left of a cap: their columns, `cap`, `spent`, `left` (None where unbounded)."""
     return [
-        {**spend.key, "cap": cap, "spent": spend.epsilon}
-        | {"left": None if spend.epsilon is None else cap - spend.epsilon}
+        {**spend.key, "cap": cap, "spent": spend.spent}
+        | {"left": None if spend.spent is None else add([cap, spend.spent.copy_negate()])}
         for spend in spends
+    ]
+
+
+def add(epsilons: Iterable[Decimal | None]) -> Decimal | None:
+    """Σ ε, exactly; None is unbounded."""
+    total = Decimal(0)
+    with localcontext(prec=2 * EPSILON.precision):
+        for epsilon in epsilons:
+            if epsilon is None:
+                return None
+            total += epsilon
+    return total
+
+
+def _regroup(spends: Iterable[Spend], columns: Sequence[str]) -> list[Spend]:
+    """Sums of groups that are told apart by fewer columns."""
+    groups: dict[tuple[str | None, ...], list[Spend]] = {}
+    for spend in spends:
+        groups.setdefault(tuple(spend.key[c] for c in columns), []).append(spend)
+    return [
+        Spend(
+            dict(zip(columns, name, strict=True)),
+            sum(spend.images for spend in some),
+            sum(spend.objects for spend in some),
+            add(spend.epsilon for spend in some),
+            max((s.largest for s in some), key=lambda e: Decimal("Infinity") if e is None else e),
+        )
+        for name, some in sorted(groups.items(), key=str)
     ]
 
 
@@ -143,7 +200,7 @@ def _sums() -> list[Column]:
     unbounded = F.bool_or(F.col("epsilon_total").isNull())
     return [
         F.count("image_id").alias("images"),
-        F.coalesce(F.sum(F.size("objects")), F.lit(0)).alias("objects"),
+        F.coalesce(F.sum(F.size("objects.object_id")), F.lit(0)).alias("objects"),  # the other fields stay unread
         F.when(~unbounded, F.sum("epsilon_total").cast(EPSILON_TYPE)).alias("epsilon"),
         F.when(~unbounded, F.max("epsilon_total")).alias("largest"),
     ]
@@ -154,8 +211,12 @@ def _spend(row: Row, columns: Sequence[str]) -> Spend:
     return Spend(key, row["images"], row["objects"], row["epsilon"], row["largest"])
 
 
+def _parameters(parameters: Column) -> list[Column]:
+    """A map as two arrays to group by, much faster than sorted entries: those of one mechanism have one order."""
+    return [F.map_keys(parameters).alias("names"), F.map_values(parameters).alias("values")]
+
+
 def _event(row: Row) -> Event:
     values = row.asDict()
-    values["parameters"] = {entry["key"]: entry["value"] for entry in values["parameters"] or ()}
-    values["public"] = tuple(values["public"] or ())
-    return Event(**values)
+    del values["names"], values["values"]
+    return Event(**values | {"parameters": parameters_of(row), "public": tuple(row["public"] or ())})

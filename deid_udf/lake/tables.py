@@ -83,7 +83,9 @@ ERASURES_SCHEMA = pa.schema(
         pa.field("run_id", pa.string()),
         pa.field("policy_hash", pa.string()),
         pa.field("objects", pa.int64()),
-        pa.field("epsilon", EPSILON),  # what the release had spent; null is unbounded
+        pa.field("epsilon", EPSILON),  # what the release had spent, and still has; null is unbounded
+        # Of each scope that it was spent in: columns, joined by "+" → hash of their values (`allowances.scope_hash`).
+        pa.field("scopes", pa.map_(pa.string(), pa.string())),
     ]
 )
 
@@ -100,7 +102,7 @@ _LOOKED_UP = {"write.parquet.bloom-filter-enabled.column.content_sha256": "true"
 
 
 def create_tables(lake: Lake) -> None:
-    """Make what is missing: tables, and in a lake of an earlier version the ledger's newer fields.
+    """Make what is missing: tables, and in a lake of an earlier version their newer columns and the ledger's fields.
 
     `released` gets a first, empty snapshot: a branch needs one to start from.
 
@@ -121,11 +123,20 @@ def create_tables(lake: Lake) -> None:
                 f"CREATE TABLE IF NOT EXISTS {lake.table(name)} ({spark_schema(schema).toDDL()}) "
                 f"USING iceberg {partition} TBLPROPERTIES ({properties})"
             )
+            _add_columns(lake, name, spark_schema(schema))
         _add_ledger_fields(lake)
         if spark.table(f"{lake.table(RELEASED)}.refs").isEmpty():
             spark.createDataFrame([], spark.table(lake.table(RELEASED)).schema).writeTo(lake.table(RELEASED)).append()
     except (PySparkException, Py4JJavaError) as error:
         raise LakeError(f"the lake cannot be opened or written: {first_line(error)}") from error
+
+
+def _add_columns(lake: Lake, name: str, wanted: StructType) -> None:
+    """Give a table the columns that it lacks; rows of before hold null there."""
+    present = set(lake.spark.table(lake.table(name)).columns)
+    for field in wanted:
+        if field.name not in present:
+            lake.spark.sql(f"ALTER TABLE {lake.table(name)} ADD COLUMN `{field.name}` {field.dataType.simpleString()}")
 
 
 def _add_ledger_fields(lake: Lake) -> None:

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 
 from deid_udf.errors import LakeError
 from deid_udf.lake.session import Lake
-from deid_udf.lake.tables import RELEASED, RUNS
+from deid_udf.lake.tables import ERASURES, RELEASED, RUNS, exists
 from deid_udf.log import logger
 from deid_udf.policy import Policy, parse_policy
 
@@ -83,17 +83,35 @@ def newest_policy(lake: Lake) -> Policy:
 def _ledger(lake: Lake, policy: Policy) -> str:
     budget = policy.budget
     left = [] if budget.image is None else [_left(budget.image, ("image_id",), "left_image")]
-    left += [_left(scope.cap, scope.columns, f"left_{'_'.join(scope.columns)}") for scope in budget.scopes]
+    source = lake.table(RELEASED)
+    told = exists(lake, ERASURES) and "scopes" in lake.spark.table(lake.table(ERASURES)).columns
+    for number, scope in enumerate(budget.scopes):
+        erased = f"erased_{number}" if told else ""
+        left.append(_left(scope.cap, scope.columns, f"left_{'_'.join(scope.columns)}", erased))
+        source += _join_erased(lake, scope.columns, erased) if told else ""
     words = "array_sort(array_distinct(transform(objects, o -> o.guarantee))) AS guarantees"
     columns = [_IMAGE, "size(objects) AS objects", "epsilon_total", "epsilon_max", words, *left]
-    return f"SELECT {', '.join(columns)} FROM {lake.table(RELEASED)}"
+    return f"SELECT {', '.join(columns)} FROM {source}"
 
 
-def _left(cap: Decimal, columns: Sequence[str], name: str) -> str:
+def _left(cap: Decimal, columns: Sequence[str], name: str, erased: str = "") -> str:
     scope = ", ".join(f"`{column}`" for column in columns)
-    rest = f"CAST({cap:f} AS DECIMAL(37, 18)) - {_SPENT.format(scope=scope)}"
+    spent = _SPENT.format(scope=scope)
     unbounded = f"bool_or(epsilon_total IS NULL) OVER (PARTITION BY {scope})"
+    if erased:
+        spent = f"CAST({spent} + coalesce({erased}.epsilon, 0) AS DECIMAL(37, 18))"
+        unbounded += f" OR coalesce({erased}.unbounded, false)"
+    rest = f"CAST({cap:f} AS DECIMAL(37, 18)) - {spent}"
     return f"CASE WHEN {unbounded} THEN CAST(0 AS DECIMAL(38, 18)) ELSE {rest} END AS {name}"
+
+
+def _join_erased(lake: Lake, columns: Sequence[str], name: str) -> str:
+    """What was erased from the row's scope (`allowances.scope_hash`), which is spent all the same."""
+    sums = "CAST(sum(epsilon) AS DECIMAL(37, 18)) AS epsilon, bool_or(epsilon IS NULL) AS unbounded"
+    scope = f"scopes['{'+'.join(columns)}'] AS scope"
+    here = f"sha2(to_json(struct({', '.join(f'`{column}`' for column in columns)})), 256)"
+    gone = f"SELECT {scope}, {sums} FROM {lake.table(ERASURES)} GROUP BY 1"
+    return f" LEFT JOIN ({gone}) AS {name} ON {name}.scope = {here}"
 
 
 def _objects(lake: Lake) -> str:

@@ -13,6 +13,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from deid_udf.lake.fetch import client, exists, put, remove
 from infra.s3.server import LocalS3, S3Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,18 @@ def test_a_key_is_created_once(server):
         client.put_object(Bucket=server.bucket, Key="once", Body=b"second", IfNoneMatch="*")
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 412
     assert client.get_object(Bucket=server.bucket, Key="once")["Body"].read() == b"first"
+
+
+def test_an_object_is_there_or_not(server, monkeypatch):
+    for name, value in server.env().items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()
+    uri = f"s3a://{server.bucket}/there/or#not"
+    put(uri, b"here")
+    assert exists(uri)
+    remove(uri)
+    assert not exists(uri)
+    client.cache_clear()
 
 
 def test_only_loopback_listens(server):

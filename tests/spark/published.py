@@ -100,13 +100,18 @@ def attempt(lake: Lake, run_id: str, policy: Policy) -> Attempt:
     return Attempt(lake, run_id, policy, read_history(lake).main, started, branch_name(run_id, started), facts)
 
 
-def publish(lake: Lake, run_id: str, policy: Policy, rows: Iterable[dict[str, Any]]) -> None:
-    """Publish rows as one run; the gate is not asked."""
-    made = attempt(lake, run_id, policy)
+def write(made: Attempt, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows to the attempt's branch."""
     create_branch(made)
     schema = spark_schema(f for f in RELEASED_SCHEMA if f.name not in ("run_id", "policy_hash", "released_at"))
     filled = [tuple(r.get(name) for name in schema.names) for r in rows]
-    append(made, lake.spark.createDataFrame(filled, schema))
+    append(made, made.lake.spark.createDataFrame(filled, schema))
+
+
+def publish(lake: Lake, run_id: str, policy: Policy, rows: Iterable[dict[str, Any]]) -> None:
+    """Publish rows as one run; the gate is not asked."""
+    made = attempt(lake, run_id, policy)
+    write(made, rows)
     drop_quarantined(made)
     lake.spark.sql(f"CALL lake.system.fast_forward('{made.table.removeprefix('lake.')}', 'main', '{made.branch}')")
     drop_branch(lake, made.branch)

@@ -3,21 +3,27 @@
 import re
 import shlex
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from deid_udf.errors import GateRefused, LakeError, UsageError
+from deid_udf.lake.allowances import with_allowances
 from deid_udf.lake.audit import audit
+from deid_udf.lake.check_history import check_exported
 from deid_udf.lake.erase import erase
 from deid_udf.lake.export import export
+from deid_udf.lake.gate import check
+from deid_udf.lake.publish import own_snapshots
 from deid_udf.lake.session import open_lake
 from deid_udf.lake.snapshots import read_history
 from deid_udf.lake.tables import ERASURES, RELEASED
+from deid_udf.lake.views import ledger
 from deid_udf.lake.write import create_branch
-from deid_udf.policy import load_policy
+from deid_udf.policy import Budget, ScopeCap, load_policy
 from jobs.erase import main
-from tests.spark.published import attempt, entry, publish, row
+from tests.spark.published import attempt, entry, publish, row, write
 from tests.support.lakes import branches, rows
 from tests.support.records import faces_policy, record, street
 
@@ -58,6 +64,8 @@ def test_after_an_erasure_no_file_of_the_lake_holds_the_image(lake, run, tmp_pat
     assert DOCUMENTED not in str(rows(folder, "erasures"))
     again = tmp_path / "export" / faces_policy().hash / f"{night[0]['content_sha256']}.jpg"
     again.write_bytes(picture)  # as by a run that was still exporting
+    (late,) = check_exported((tmp_path / "export").as_uri(), found.erasures)
+    assert (late.check, late.subject) == ("export", again.as_uri())
     assert main() == 0  # again: nothing else left to do
     assert holding() == []
 
@@ -75,6 +83,43 @@ def published(spark, tmp_path):
     publish(lake, "r1", POLICY, [row("a", [entry(0)]), row("b", [entry(0), entry(1)])])
     publish(lake, "r2", POLICY, [row("c", [entry(0)]), row("d", [entry(0)]), row("e", [entry(0)])])
     return lake
+
+
+def test_what_was_erased_stays_spent_in_its_scopes(spark, tmp_path):
+    """The cap of the sequence is 24. Three faces spent it; one of them is erased, and nothing is left all the same."""
+    lake = open_lake(spark, (tmp_path / "lake").as_uri())
+    scopes = (
+        ScopeCap(columns=("sequence_id",), cap=Decimal(24)),
+        ScopeCap(columns=("camera_id", "sequence_id"), cap=Decimal(99)),
+    )
+    capped = POLICY.model_copy(update={"budget": Budget(scopes=scopes)})
+    night = [row("a", [entry(0)]), row("b", [entry(0), entry(1)]), row("alone", [entry(0)], sequence=None)]
+    publish(lake, "r1", capped, night)
+    erase(lake, ["a"], by="a judge", reason="order 12")
+
+    (kept,) = rows(tmp_path / "lake", "erasures")
+    assert {name for name, _ in kept["scopes"]} == {"sequence_id", "camera_id+sequence_id"}
+    assert "s1" not in str(kept)
+    left = {
+        one["image_id"]: (one["left_sequence_id"], one["left_camera_id_sequence_id"]) for one in ledger(lake).collect()
+    }
+    assert left == {"b": (0, 75), "alone": (16, 91)}
+    images = lake.spark.createDataFrame(
+        [("new", "s1", None), ("other", None, None)], "image_id string, sequence_id string, camera_id string"
+    )
+    released, erased = (lake.spark.table(lake.table(name)) for name in (RELEASED, ERASURES))
+    allowed = {one["image_id"]: one["allowance"] for one in with_allowances(images, capped, released, erased).collect()}
+    assert allowed == {"new": 0, "other": 16}
+
+    made, grown = attempt(lake, "r2", capped), [row("c", [entry(0)])]
+    write(made, grown)
+    with pytest.raises(GateRefused, match="cap 24 on sequence_id=s1 exceeded: 32"):
+        check(made, own_snapshots(made, read_history(lake)), read_history(lake), 1)
+    publish(lake, "r3", capped, grown)  # past the gate
+    found = audit(lake, "here")
+    assert [(v.check, v.subject) for v in found.violations] == [("cap", "sequence_id=s1")]
+    told = {one["sequence_id"]: (one["spent"], one["left"]) for one in found.caps["sequence_id"]}
+    assert told == {"s1": (32, -8), None: (8, 16)}
 
 
 def test_what_is_deleted_beyond_the_mark_is_a_violation(published, tmp_path):

@@ -60,7 +60,12 @@ WORK = {
         ("s3:DeleteObject", "lake"),
         ("s3:PutObject", "export"),
     },
-    "auditor": {("s3:GetObject", "lake"), ("s3:GetObject", "models"), ("s3:PutObject", "reports")},
+    "auditor": {
+        ("s3:GetObject", "lake"),
+        ("s3:GetObject", "models"),
+        ("s3:GetObject", "export"),
+        ("s3:PutObject", "reports"),
+    },
     "reader": {("s3:GetObject", "export"), ("s3:GetObject", "reports")},
 }
 ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")

@@ -1,7 +1,7 @@
 import pytest
 
 from deid_udf.errors import Quarantined, Reason, UsageError
-from deid_udf.lake.fetch import fetch, put
+from deid_udf.lake.fetch import exists, fetch, put, remove
 
 
 def test_there_and_back(tmp_path):
@@ -11,6 +11,8 @@ def test_there_and_back(tmp_path):
     assert fetch(uri) == b"second"
     assert fetch(str(tmp_path / "a b" / "c#.jpg")) == b"second"
     assert [file.name for file in (tmp_path / "a b").iterdir()] == ["c#.jpg"]
+    assert exists(uri) and remove(uri)
+    assert not exists(uri) and not remove(uri)
 
 
 @pytest.mark.parametrize(
