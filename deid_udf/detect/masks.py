@@ -25,15 +25,19 @@ def resized(mask: Mask, box: Box) -> Mask:
 
 
 def joined(regions: Sequence[Region], box: Box) -> Mask | None:
-    """What the regions cover together, over the hull of a `box` around all of them; None where none has a mask.
-
-    A region without a mask counts with its whole box.
-    """
-    if all(region.mask is None for region in regions):
-        return None
+    """The regions' masks together, over the hull of a `box` around all of them; None where none has a mask."""
     x0, y0, x1, y1 = hull(box)
     mask = np.zeros((y1 - y0, x1 - x0), np.bool_)
     for region in regions:
-        left, top, right, bottom = hull(region.box)
-        mask[top - y0 : bottom - y0, left - x0 : right - x0] |= True if region.mask is None else region.mask
-    return mask
+        if region.mask is not None:
+            left, top, right, bottom = hull(region.box)
+            mask[top - y0 : bottom - y0, left - x0 : right - x0] |= region.mask
+    return None if all(region.mask is None for region in regions) else mask
+
+
+def enclosing(region: Region) -> NDArray[np.float32] | None:
+    """The convex hull of a region's mask: float32 (n, 2) in frame pixels; None without a mask or where it is empty."""
+    if region.mask is None or not region.mask.any():
+        return None
+    pixels = np.argwhere(region.mask)[:, ::-1] + np.array(hull(region.box)[:2])
+    return np.asarray(cv2.convexHull(pixels.astype(np.float32))[:, 0], np.float32)

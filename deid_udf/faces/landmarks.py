@@ -25,12 +25,16 @@ from deid_udf.faces.align import (
     five_of_box,
     inverse,
 )
+from deid_udf.faces.outline import enclosed
 
 MODEL = "landmarks68"
 _SIZE = 256
 DLIB_BOX = (0.19, 0.285, 0.81, 0.905)  # that dlib's own detector would give in the FFHQ square: medians over LFW
 _RECTANGLE = dlib.rectangle(*(round(v * _SIZE) for v in DLIB_BOX))
 _TOLERANCE = 0.12  # of the FFHQ square's side: how far points may lie from where a face's points lie
+_LEAST = (
+    0.5  # of the region's ellipse that they must enclose, forehead and all: of 400 synthetic faces, each encloses more
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,11 @@ def _align(frame: Frame, region: Region) -> Alignment:
 
 
 def _plausible(points: Points, start: Alignment, region: Region) -> bool:
-    """Whether landmarks agree with what the detector saw; the predictor itself never says that it failed."""
-    if not np.isfinite(points).all():
+    """Whether landmarks agree with what the detector saw; the predictor itself never says that it failed.
+
+    What they enclose is replaced, so they may not shrink to a part of what the detector took for a face.
+    """
+    if not np.isfinite(points).all() or enclosed(points, region.box) < _LEAST:
         return False
     five = five_of_68(points)
     if region.points is not None:

@@ -16,7 +16,9 @@ _CORNERS = 48
 _OVERHANG = 1.12  # how far, from the middle, a new face may stick out of the old one's mask
 
 
-def outline(mask: Mask, original: Points | None, new: Points, box: Box) -> NDArray[np.float32]:
+def outline(
+    mask: Mask, original: Points | None, new: Points, box: Box, seen: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """The original's mask, and of the new face's what does not stick out far beyond it, as one convex hull.
 
     Args:
@@ -24,15 +26,24 @@ def outline(mask: Mask, original: Points | None, new: Points, box: Box) -> NDArr
         original: (68, 2) landmarks in frame pixels, or None: then the ellipse inside `box`.
         new: (68, 2) landmarks of the new face where it is placed.
         box: of the region.
+        seen: (n, 2) what a detector's pixel mask encloses, or None. It adds to the rest and takes nothing away.
 
     Returns:
         float32 (n, 2) in frame pixels.
     """
     old = _convex(_box_ellipse(box) if original is None else _MASKS[mask](original))
+    if seen is not None:
+        old = _convex(np.concatenate([old, seen]))
     centre = old.mean(0)
     allowed = (centre + (old - centre) * _OVERHANG).astype(np.float32)
     common = cv2.intersectConvexConvex(_convex(_MASKS[mask](new)), allowed)[1]
     return old if common is None else _convex(np.concatenate([old, common[:, 0]]))
+
+
+def enclosed(points: Points, box: Box) -> float:
+    """Share of the ellipse inside `box` that landmarks (68, 2) enclose, the forehead included."""
+    ellipse = _box_ellipse(box)
+    return float(cv2.intersectConvexConvex(_convex(_forehead(points)), ellipse)[0] / cv2.contourArea(ellipse))
 
 
 def _convex(points: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from deid_udf import policy
+from deid_udf.detect.masks import enclosing
 from deid_udf.detect.region import Frame
 from deid_udf.faces import landmarks
 from deid_udf.faces.align import (
@@ -162,7 +163,8 @@ class FaceProtector:
             if "tone" in self._policy.public:
                 content = recolour(content, pixels, _tone(face))
                 public.append("tone")
-        edge = outline(self._policy.mask, points, apply(place, new), face.target.region.box)
+        region = face.target.region
+        edge = outline(self._policy.mask, points, apply(place, new), region.box, enclosing(region))
         matrix = _after(place, content_to_square(len(content)))
         if points is not None and self._policy.swap == "paper":
             content, matrix = _bent(content, pixels, matrix, points, edge)

@@ -45,6 +45,17 @@ def test_landmarks_never_contradict_the_detector(scene):
     assert sources == {"landmarks", "points"}
 
 
+def test_landmarks_of_a_part_do_not_stand_for_what_the_detector_saw(scene):
+    """Only what they enclose would be replaced."""
+    picture = scene()
+    x0, y0, x1, y1 = picture.region.box
+    larger = replace(
+        picture.region, box=(x0 - (x1 - x0) / 2, y0 - (y1 - y0) / 2, x1 + (x1 - x0) / 2, y1 + (y1 - y0) / 2)
+    )
+    (found,) = align([picture.frame], [(0, larger)])
+    assert (found.source, found.points) == ("points", None)
+
+
 def test_batches_keep_their_order(scene):
     pictures = [scene(number=i, centre=(120 + 20 * i, 110)) for i in range(3)]
     frames = [p.frame for p in pictures]

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deid_udf.faces.outline import outline
+from deid_udf.faces.outline import enclosed, outline
 
 
 def face(centre=(100.0, 100.0), size=60.0):
@@ -43,3 +43,22 @@ def test_a_new_face_sticks_out_only_a_little():
 def test_without_landmarks_the_boxs_ellipse_is_covered():
     polygon = outline("forehead", None, face((400.0, 400.0)), (50, 60, 150, 200))
     assert np.allclose(polygon.min(0), (50, 60), atol=1) and np.allclose(polygon.max(0), (150, 200), atol=1)
+
+
+def test_a_detectors_mask_adds_to_the_outline_and_never_takes_away():
+    points, box = face(), (40.0, 40.0, 160.0, 180.0)
+    alone = outline("hull", points, points, box)
+    inside = np.array([(90, 90), (110, 90), (110, 110), (90, 110)], np.float32)
+    np.testing.assert_array_equal(outline("hull", points, points, box, inside), alone)
+    wider = outline("hull", points, points, box, np.concatenate([inside, [(40, 50), (160, 50)]]).astype(np.float32))
+    for corner in [*alone.tolist(), (40, 50), (160, 50)]:
+        assert cv2.pointPolygonTest(wider, tuple(corner), True) > -0.5
+    assert area(wider) > area(alone)
+
+
+def test_what_landmarks_enclose_of_a_box():
+    points = face()
+    (x0, y0), (x1, y1) = points.min(0), points.max(0)
+    assert 0.7 < enclosed(points, (x0, y0 - 25, x1, y1)) < 1
+    assert enclosed(points, (x0 - 200, y0 - 200, x1 + 200, y1 + 200)) < 0.1
+    assert enclosed(points, (900, 900, 950, 950)) == 0
