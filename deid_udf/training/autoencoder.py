@@ -14,6 +14,9 @@ from deid_udf.faces.encoder import SIZE, Encoder
 from deid_udf.generator.stylegan2 import Z
 from deid_udf.training.projected import ProjectedFeatures
 
+_COARSE = 2  # index of the first feature map that is compared: strides 16 and 32
+_PIXELS = 16  # pixels a side at which pictures are compared
+
 
 class Posterior(NamedTuple):
     """Of a batch of faces: a z drawn for each, float32 (n, Z), and how many nats it is from the prior, float32 ()."""
@@ -31,24 +34,24 @@ class FaceEncoder(nn.Module):
 
     def forward(self, faces: Tensor, noise: Tensor) -> Posterior:
         """RGB (n, 3, s, s) in [-1, 1], standard normal (n, Z) → see `Posterior`."""
-        mean, log_variance = self.encoder(_at_size(faces)).float().chunk(2, dim=1)
+        mean, log_variance = self.encoder(_at_size(faces, SIZE)).float().chunk(2, dim=1)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         return Posterior(mean + noise * torch.exp(log_variance / 2), divergence)
 
 
 def difference(features: ProjectedFeatures, made: Tensor, faces: Tensor) -> Tensor:
-    """How unlike two batches (n, 3, s, s) are: squared distance of frozen features, relative to the faces' own and mean
-    over four scales (Dosovitskiy and Brox 2016), and of pixels, both at 64 pixels a side; float32 ().
+    """How unlike two batches (n, 3, s, s) are in what makes a person, not in detail; float32 ().
+
+    Squared distance of the two coarsest frozen feature maps at 64 pixels a side, and of the pictures at 16, each
+    relative to the faces' own. Finer ones are at odds with the heads: where detail cannot be foreseen, blur is nearer.
     """
-    made, faces = _at_size(made), _at_size(faces)
+    made, faces = _at_size(made, SIZE), _at_size(faces, SIZE)
     with torch.no_grad():
-        wanted = features.maps(faces)
-    relative = [
-        (found - other).square().sum() / other.square().sum()
-        for found, other in zip(features.maps(made), wanted, strict=True)
-    ]
-    return torch.stack(relative).mean() + (made - faces).square().mean()
+        wanted = [*features.maps(faces)[_COARSE:], _at_size(faces, _PIXELS)]
+    found = [*features.maps(made)[_COARSE:], _at_size(made, _PIXELS)]
+    relative = [(a - b).square().sum() / b.square().sum() for a, b in zip(found, wanted, strict=True)]
+    return torch.stack(relative).mean()
 
 
-def _at_size(images: Tensor) -> Tensor:
-    return F.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True)
+def _at_size(images: Tensor, size: int) -> Tensor:
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
