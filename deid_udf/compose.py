@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.region import Frame
+from deid_udf.metrics.recall import coverage
 from deid_udf.protect import Replacement
 
 _MARGIN = 6  # pixels around a region that a blend may read
@@ -61,6 +62,21 @@ def rasterise(outline: NDArray[np.float32], size: tuple[int, int]) -> tuple[Wind
         corners = np.round((outline - (x0, y0)) * (1 << _SHIFT)).astype(np.int32)
         cv2.fillConvexPoly(mask, cv2.convexHull(corners), 1, shift=_SHIFT)
     return (int(x0), int(y0), int(x1), int(y1)), mask.astype(np.bool_)
+
+
+def covered(part: NDArray[np.float32], outline: NDArray[np.float32], size: tuple[int, int]) -> float:
+    """Share of a convex part (n, 2) that an outline (m, 2) replaces in a frame of `size`; 1 where it lies outside."""
+    limits = size[::-1]
+    low, high = (
+        np.clip(np.floor(part.min(0)), 0, limits).astype(int),
+        np.clip(np.ceil(part.max(0)), 0, limits).astype(int),
+    )
+    if (high <= low).any():
+        return 1.0
+    replaced = np.zeros((high - low)[::-1], np.bool_)
+    window, mask = rasterise(outline - low.astype(np.float32), replaced.shape)
+    replaced[_slices(window)] = mask
+    return coverage(part - low, replaced)
 
 
 def _scrub(frame: Frame, areas: Sequence[tuple[Window, Mask]], changed: Mask) -> Frame:

@@ -8,14 +8,16 @@ pixels.
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deid_udf import ledger, models
-from deid_udf.compose import Mask, compose
+from deid_udf.compose import Mask, compose, covered
+from deid_udf.detect.boxes import box_corners
 from deid_udf.detect.region import Frame, Kind
 from deid_udf.detect.registry import open_detectors
 from deid_udf.detect.union import Found, find_private
@@ -31,8 +33,8 @@ from deid_udf.schema import Cause, Status
 
 _PIXELS_AT_ONCE = 48_000_000  # decoded pixels held by one pass: 50 frames of 1280×720, or one of 48 megapixels
 
-# What an outline's bounding box must share of its region: a plate fills its box, a face is a hull inside it.
-_COVERED: dict[Kind, float] = {"face": 0.25, "plate": 0.8}
+_FACE_COVERED = 0.25  # what an outline's bounding box must share of a face's box, which is much larger than the face
+_PLATE_COVERED = 0.95  # what an outline must replace of each part of a plate
 
 Result = dict[str, Any]  # the columns of schema.RESULT
 
@@ -237,17 +239,23 @@ class Pipeline:
     def _replace(
         self, frames: Sequence[Frame], records: Sequence[Record], found: Sequence[Sequence[Found]]
     ) -> list[list[Replacement]]:
-        """New content for every object of every frame: one call a kind, over the whole batch."""
+        """New content for every object of every frame: one call a kind, over the whole batch.
+
+        A kind knows the outlines of what was made before it: a face's may leave its box.
+        """
         replacements: list[list[Replacement]] = [[solid_fill(f.region, Cause.FAILED) for f in some] for some in found]
+        private = [[[r.outline] for r in some] for some in replacements]
         wanted: dict[Kind, list[tuple[int, int, Target]]] = {kind: [] for kind in self._protectors}
         for i, (record, objects) in enumerate(zip(records, found, strict=True)):
             for j, target in enumerate(self._targets(i, record, objects)):
                 wanted[target.region.kind].append((i, j, target))
         for kind, work in wanted.items():
-            made = _replace_safely(self._protectors[kind], frames, [target for _, _, target in work])
+            targets = [replace(target, neighbours=_all_but(j, private[i])) for i, j, target in work]
+            made = _replace_safely(self._protectors[kind], frames, targets)
             for (i, j, target), replacement in zip(work, made, strict=True):
                 if _covers(replacement, target, frames[i]):
                     replacements[i][j] = replacement
+                    private[i][j].append(replacement.outline)
         return replacements
 
     def _targets(self, index: int, record: Record, objects: Sequence[Found]) -> Iterator[Target]:
@@ -264,8 +272,12 @@ class Pipeline:
                 context=(self._models_digest, content, number.to_bytes(4, "big")),
                 scope=(self._models_digest, *scope) if known else None,
                 spend=spend,
-                neighbours=tuple(other.region.box for other in objects if other is not found),
             )
+
+
+def _all_but(j: int, outlines: Sequence[Sequence[NDArray[np.float32]]]) -> tuple[NDArray[np.float32], ...]:
+    """The outlines of every object of a frame but the one numbered `j`."""
+    return tuple(outline for k, some in enumerate(outlines) if k != j for outline in some)
 
 
 def _replace_safely(protector: Protector, frames: Sequence[Frame], targets: Sequence[Target]) -> list[Replacement]:
@@ -282,16 +294,19 @@ def _replace_safely(protector: Protector, frames: Sequence[Frame], targets: Sequ
 
 
 def _covers(replacement: Replacement, target: Target, frame: Frame) -> bool:
-    """Whether an outline lies over its region at all: a degenerate transform must not leave the original standing."""
+    """Whether an outline lies over its region: none may leave the original standing, nor any part of a plate."""
+    if not (np.isfinite(replacement.outline).all() and np.isfinite(replacement.matrix).all()):
+        return False
+    if target.region.kind == "plate":
+        parts = target.region.parts or (box_corners(target.region.box),)
+        return all(covered(part, replacement.outline, frame.shape[:2]) >= _PLATE_COVERED for part in parts)
     x0, y0, x1, y1 = target.region.box
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, frame.shape[1]), min(y1, frame.shape[0])
     if x1 <= x0 or y1 <= y0:
         return True
-    if not (np.isfinite(replacement.outline).all() and np.isfinite(replacement.matrix).all()):
-        return False
     low = np.maximum(replacement.outline.min(0), (x0, y0))
     high = np.minimum(replacement.outline.max(0), (x1, y1))
-    return bool(np.prod(np.maximum(high - low, 0)) >= _COVERED[target.region.kind] * (x1 - x0) * (y1 - y0))
+    return bool(np.prod(np.maximum(high - low, 0)) >= _FACE_COVERED * (x1 - x0) * (y1 - y0))
 
 
 def _quarantine_row(error: Quarantined) -> Result:

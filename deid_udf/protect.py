@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deid_udf.detect.region import Box, Frame, Region
+from deid_udf.detect.boxes import as_box, box_corners
+from deid_udf.detect.region import Frame, Region
 from deid_udf.privacy import Baseline, Mechanism
 from deid_udf.schema import Cause, Outcome
 
@@ -26,7 +27,8 @@ class Target:
         region: the region, grown by the policy's margin.
         context: what ties keyed noise to this object: content hash, object id, model hashes (privacy.md §5).
         scope: values of the policy's memo columns (plates), or None where nothing is memoised.
-        neighbours: boxes of the other private regions of the frame: pixels in them are as private as the region's own.
+        neighbours: convex outlines (n, 2) around the other private regions of the frame, and of what already replaces
+            them: pixels in them are as private as the region's own.
         spend: False when the image's allowance is used up; the content then comes from the prior.
     """
 
@@ -35,7 +37,7 @@ class Target:
     context: tuple[bytes, ...]
     scope: tuple[bytes, ...] | None
     spend: bool
-    neighbours: tuple[Box, ...] = ()
+    neighbours: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,12 @@ class Replacement:
 
 
 def solid_fill(region: Region, cause: Cause) -> Replacement:
-    """The last resort: the region's whole box in the mean colour of its surroundings, ε = 0."""
-    x0, y0, x1, y1 = region.box
+    """The last resort: the region's whole box, and its parts, in the mean colour of the surroundings; ε = 0."""
+    points = np.concatenate([box_corners(region.box), *region.parts])
     return Replacement(
         content=np.zeros((1, 1, 3), np.uint8),
         matrix=np.eye(3),
-        outline=np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float32),
+        outline=box_corners(as_box(np.concatenate([points.min(0), points.max(0)]))),
         blend="fill",
         outcome=Outcome.FILLED,
         cause=cause,

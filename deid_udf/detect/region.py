@@ -24,8 +24,10 @@ class Region:
         corners: float32 (4, 2) quadrilateral of the object, never grown, clockwise from top left (plates), or None.
         points: float32 (5, 2) eyes, nose, mouth corners in image order (faces), or None.
         mask: bool (h, w) over the integer hull of `box`, or None where the detector has no masks.
-        edges: float32 (4, 2) the corners moved onto the plate's edges (`detect/edges.py`): where a new one is drawn;
+        edges: float32 (4, 2) the corners moved onto the plate's edges (`detect/edges.py`), which lie in its own pixels;
             or None.
+        parts: float32 (4, 2) each, of a plate in the union: the corners of every region that it was merged from (its
+            box's where it has none that can be believed), grown as the box is. All of them are to be replaced.
     """
 
     kind: Kind
@@ -36,6 +38,7 @@ class Region:
     points: NDArray[np.float32] | None = None
     mask: NDArray[np.bool_] | None = None
     edges: NDArray[np.float32] | None = None
+    parts: tuple[NDArray[np.float32], ...] = ()
 
     @property
     def width(self) -> float:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deid_udf.detect.boxes import as_box, box_corners, grown, intersection, iou
+from deid_udf.detect.corners import believed, plate_shaped, stretched_to
 from deid_udf.detect.edges import refined
 from deid_udf.detect.masks import joined
 from deid_udf.detect.region import Detector, Frame, Region
@@ -25,7 +27,7 @@ class Found:
 
     Attributes:
         region: its box grown by the policy's margin; corners, points and mask as the detector gave them, and for a
-            plate without corners those of its box before it grew; a plate's edges.
+            plate without corners that can be believed those of its box before it grew; a plate's edges and parts.
         review: every detector that saw it scored it so low that a person should look.
     """
 
@@ -135,16 +137,28 @@ def _one(members: Sequence[Found]) -> Found:
     boxes = np.array([region.box for region in regions])
     box = as_box(np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)]))
     points = next((r.points for r in regions if r.points is not None), None)
-    corners = next((r.corners for r in regions if r.corners is not None), None)
+    corners = next((r.corners for r in regions if r.corners is not None and plate_shaped(r.corners)), None)
     region = replace(regions[0], box=box, points=points, corners=corners, mask=joined(regions, box))
+    if region.kind == "plate":
+        region = replace(region, parts=tuple(stretched_to(_corners(r), r.box) for r in regions))
     return Found(region, all(f.review for f in members))
 
 
+def _corners(plate: Region) -> NDArray[np.float32]:
+    box = box_corners(plate.box)
+    return box if plate.corners is None else believed(plate.corners, box)
+
+
 def _grow(frame: Frame, region: Region, detection: Detection) -> Region:
-    corners, edges = region.corners, None
-    if region.kind == "plate":
-        corners = box_corners(region.box) if corners is None else corners
-        edges = refined(frame, corners)
-    box = grown(region.box, detection.grow.get(region.kind, 0.0))
+    share = detection.grow.get(region.kind, 0.0)
+    box = grown(region.box, share)
     mask = None if region.mask is None else joined([region], box)
-    return replace(region, box=box, corners=corners, mask=mask, edges=edges)
+    if region.kind != "plate":
+        return replace(region, box=box, mask=mask)
+    corners = _corners(region)
+    parts = tuple(_grown(part, share) for part in region.parts)
+    return replace(region, box=box, corners=corners, mask=mask, edges=refined(frame, corners), parts=parts)
+
+
+def _grown(part: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    return stretched_to(part, grown(as_box(np.concatenate([part.min(0), part.max(0)])), share))

@@ -4,10 +4,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from deid_udf.detect.corners import stretched_to
 from deid_udf.detect.region import Frame
 from deid_udf.errors import PolicyError
 from deid_udf.plates import code
@@ -16,7 +15,7 @@ from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import Pattern, PlateFormat, load_format
 from deid_udf.plates.identify import Identity, identify, look_at
 from deid_udf.plates.memo import Draw, Memo
-from deid_udf.plates.quad import Quad, aspect_of, edges_of, quad_of, stretched_to, upright
+from deid_udf.plates.quad import Quad, aspect_of, edges_of, outline_of, quad_of, upright
 from deid_udf.plates.read import open_reader, read_plates
 from deid_udf.plates.render import Window, render, surroundings
 from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse
@@ -181,20 +180,25 @@ class PlateProtector:
     def _replacement(
         self, frame: Frame, target: Target, quad: Quad, content: _Content, rng: np.random.Generator
     ) -> Replacement:
-        """Draw the content into the frame's pixels around the plate. The old plate's own pixels are not looked at."""
-        outline = stretched_to(quad, target.region.box)
-        edges = edges_of(target.region)
-        plate_quad = edges + (stretched_to(edges, target.region.box) - edges) * np.float32(_PLATE_SHARE)
+        """Draw the content into the frame's pixels around the plate. The old plate's own pixels are not looked at.
+
+        Its edges were found in them, so only a plate that the mechanism was applied to is drawn on its edges.
+        """
+        region, outline = target.region, outline_of(target.region)
+        public: list[str] = []
+        if content.outcome is Outcome.REPLACED:
+            public += ["format"] if region.edges is None else ["format", "edges"]
+            quad = edges_of(region)
+        place = quad + (stretched_to(quad, region.box) - quad) * np.float32(_PLATE_SHARE)
         window = Window.around(outline)
-        backdrop, look = surroundings(frame, _hidden(frame, target, outline), window)
-        layout = content.form.layout(aspect_of(plate_quad), content.lines)
+        backdrop, look = surroundings(frame, (outline, *target.neighbours), window)
+        layout = content.form.layout(aspect_of(place), content.lines)
         plate = draw_plate(content.form, layout, content.pattern, content.text)
-        public = ["format"] if content.outcome is Outcome.REPLACED else []
         if "illumination" in self._policy.public:
-            look = matched_to(look, plate, upright(frame, quad, (32, 12)))
+            look = matched_to(look, plate, upright(frame, quad_of(region), (32, 12)))
             public.append("illumination")
         return Replacement(
-            content=render(plate, plate_quad, backdrop, window, look, rng),
+            content=render(plate, place, backdrop, window, look, rng),
             matrix=np.array([[1, 0, window.x], [0, 1, window.y], [0, 0, 1]], np.float64),
             outline=outline,
             blend="paste",
@@ -207,18 +211,6 @@ class PlateProtector:
 
     def _shown(self, text: str, form: PlateFormat, pattern: Pattern) -> str:
         return code.reserve(text, form, pattern) if self._policy.namespace == "reserved" else text
-
-
-def _hidden(frame: Frame, target: Target, outline: Quad) -> NDArray[np.bool_]:
-    """The pixels of a frame that belong to any private region: nothing there may colour a new plate."""
-    mask = np.zeros(frame.shape[:2], np.uint8)
-    own = np.round(outline).astype(np.int32)
-    cv2.fillConvexPoly(mask, own, 1)
-    cv2.polylines(mask, [own], isClosed=True, color=1, thickness=3)
-    for x0, y0, x1, y1 in target.neighbours:
-        low, high = np.floor((x0, y0)).astype(int), np.ceil((x1, y1)).astype(int)
-        mask[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)] = 1
-    return mask.astype(bool)
 
 
 def _height(quad: Quad) -> float:

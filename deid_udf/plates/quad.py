@@ -5,32 +5,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.boxes import as_box, box_corners
+from deid_udf.detect.corners import believed, convex_hull, plate_shaped, stretched_to
 from deid_udf.detect.cut import cut_around
-from deid_udf.detect.region import Box, Frame, Region
+from deid_udf.detect.region import Frame, Region
 
 Quad = NDArray[np.float32]
 
 _UNIT = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
-_LEAST_AREA = 0.2  # of the region's box: corners that enclose less are not believed
 
 
 def quad_of(region: Region) -> Quad:
-    """The region's corners; its box's where it has none, or none that make a convex quadrilateral of some size."""
-    box = box_corners(region.box)
-    return box if region.corners is None else _believed(region.corners, box)
+    """The region's corners; its box's where it has none, or none of a plate's shape."""
+    found = region.corners
+    return found.astype(np.float32) if found is not None and plate_shaped(found) else box_corners(region.box)
 
 
 def edges_of(region: Region) -> Quad:
-    """The region's edges; `quad_of` it where they were not looked for, or make no convex quadrilateral of some size."""
+    """The region's edges; `quad_of` it where they were not looked for, or have not the shape and size of a plate."""
     quad = quad_of(region)
-    return quad if region.edges is None else _believed(region.edges, quad)
+    return quad if region.edges is None else believed(region.edges, quad)
 
 
-def _believed(corners: NDArray[np.float32], otherwise: Quad) -> Quad:
-    quad = corners.astype(np.float32)
-    least = _LEAST_AREA * cv2.contourArea(otherwise)
-    finite = np.isfinite(quad).all()
-    return quad if finite and cv2.isContourConvex(quad) and cv2.contourArea(quad, oriented=True) > least else otherwise
+def outline_of(region: Region) -> NDArray[np.float32]:
+    """What is replaced of a plate, (n, 2): its corners stretched to its box, and all that it was merged from."""
+    return convex_hull([stretched_to(quad_of(region), region.box), *region.parts])
 
 
 def aspect_of(quad: Quad) -> float:
@@ -62,11 +60,3 @@ def upright(frame: Frame, quad: Quad, size: tuple[int, int]) -> Frame:
     matrix = cv2.getPerspectiveTransform(quad - corner, target)
     crop = cv2.warpPerspective(cut, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8)
-
-
-def stretched_to(quad: Quad, box: Box) -> Quad:
-    """The quadrilateral moved and scaled along the axes until its bounding box is `box`, but never made smaller."""
-    low, high = quad.min(0), quad.max(0)
-    wanted_low, wanted_high = np.minimum(low, box[:2]), np.maximum(high, box[2:])
-    scale = (wanted_high - wanted_low) / np.maximum(high - low, 1e-6)
-    return np.asarray((quad - low) * scale + wanted_low, np.float32)

@@ -1,5 +1,6 @@
 """Put a drawn plate into a picture's pixels: perspective, light, blur and noise, over a margin of surroundings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -43,8 +44,8 @@ class Window:
         """With `by` more pixels on every side."""
         return Window(self.x - by, self.y - by, self.width + 2 * by, self.height + 2 * by)
 
-    def cut(self, image: NDArray[np.uint8], border: int = cv2.BORDER_REPLICATE) -> NDArray[np.uint8]:
-        """This part of an image; what lies outside is repeated from its edge, or zero (`cv2.BORDER_CONSTANT`)."""
+    def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """This part of an image; what lies outside is repeated from its edge."""
         height, width = image.shape[:2]
         x0, x1 = np.clip((self.x, self.x + self.width), 0, width)
         y0, y1 = np.clip((self.y, self.y + self.height), 0, height)
@@ -53,15 +54,16 @@ class Window:
         before, after = int(x0 - self.x), int(self.x + self.width - x1)
         if not inside.size:
             return np.zeros((self.height, self.width, *image.shape[2:]), image.dtype)
-        return np.asarray(cv2.copyMakeBorder(inside, above, below, before, after, border), np.uint8)
+        return np.asarray(cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8)
 
 
-def surroundings(frame: Frame, hidden: Mask, window: Window) -> tuple[Frame, Appearance]:
+def surroundings(frame: Frame, hidden: Sequence[NDArray[np.float32]], window: Window) -> tuple[Frame, Appearance]:
     """The window without its private pixels, and how the picture looks there.
 
     Args:
         frame: uint8 (H, W, 3) RGB.
-        hidden: bool (H, W): pixels of private regions. None of them has any influence on the result.
+        hidden: convex outlines (n, 2) of private regions, in frame pixels. No pixel in or next to one of them has any
+            influence on the result.
         window: where the new plate goes.
 
     Returns:
@@ -69,11 +71,22 @@ def surroundings(frame: Frame, hidden: Mask, window: Window) -> tuple[Frame, App
     """
     ring = window.widened(max(8, round(_RING * window.height)))
     patch = ring.cut(frame)
-    outside = ring.cut((~hidden).astype(np.uint8), cv2.BORDER_CONSTANT).astype(bool)
+    outside = _outside(hidden, ring, frame.shape[:2])
     inset = ring.height - window.height
     spread = _spread(patch, outside)[inset // 2 : inset // 2 + window.height, inset // 2 : inset // 2 + window.width]
     scale = max(1, ring.height // _CONTEXT)
     return spread, appearance(patch[::scale, ::scale], outside[::scale, ::scale], scale)
+
+
+def _outside(hidden: Sequence[NDArray[np.float32]], ring: Window, size: tuple[int, ...]) -> Mask:
+    """bool (height, width) over the ring: pixels of a frame of `size` (height, width) that lie in no private region."""
+    rows, columns = np.arange(ring.height)[:, None] + ring.y, np.arange(ring.width)[None] + ring.x
+    outside = ((rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])).astype(np.uint8)
+    for outline in hidden:
+        corners = cv2.convexHull(np.round(outline - (ring.x, ring.y)).astype(np.int32))
+        cv2.fillConvexPoly(outside, corners, 0)
+        cv2.polylines(outside, [corners], isClosed=True, color=0, thickness=3)
+    return outside.astype(np.bool_)
 
 
 def _spread(patch: Frame, outside: Mask) -> Frame:

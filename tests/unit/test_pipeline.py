@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -14,11 +15,15 @@ from PIL import Image
 
 from deid_udf import pipeline as line
 from deid_udf.compose import compose
+from deid_udf.detect.boxes import box_corners
 from deid_udf.detect.region import Frame, Region
+from deid_udf.detect.union import Found
 from deid_udf.errors import ModelError, Quarantined, Reason
 from deid_udf.images.encode import encode
+from deid_udf.metrics.recall import coverage
 from deid_udf.pipeline import Pipeline, Record
-from deid_udf.policy import Policy, load_policy, parse_policy
+from deid_udf.plates.protect import PlateProtector
+from deid_udf.policy import Plates, Policy, Prior, load_policy, parse_policy
 from deid_udf.privacy import KeyedNoise, RandomizedResponse
 from deid_udf.protect import Replacement, Target, solid_fill
 from deid_udf.schema import Cause, Outcome
@@ -175,6 +180,51 @@ def test_an_outline_that_misses_its_region_is_not_believed(pipe: Pipeline, monke
     (row,) = pipe.run([Record("a", _png(1))])
     assert [o["outcome"] for o in row["objects"]] == ["filled"]
     assert not (_pixels(row["protected"]) == MARK).all(-1).any()
+
+
+def test_a_plate_of_which_a_part_would_stay_is_filled(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
+    """The outline's bounding box is the region's; its corner, in which another plate was found, is not replaced."""
+    slanted = np.array([(20, 30), (120, 10), (120, 30), (20, 50)], np.float32)
+    corner = np.array([(90, 38), (118, 38), (118, 48), (90, 48)], np.float32)
+
+    class Slanted(ColourProtector):
+        def _one(self, target: Target) -> Replacement:
+            return replace(super()._one(target), outline=slanted)
+
+    pipe = Pipeline(policy, noise=NOISE)
+    monkeypatch.setattr(pipe, "_protectors", {"face": ColourProtector(), "plate": Slanted()})
+    frame = np.random.default_rng(0).integers(0, 255, (60, 200, 3), dtype=np.uint8)
+    for parts, outcome in (((slanted,), Outcome.REPLACED), ((slanted, corner), Outcome.FILLED)):
+        plate = Found(Region("plate", 0.9, (20, 10, 120, 50), "test", corners=slanted, parts=parts), False)
+        (done,) = pipe.protect([frame], found=[[plate]])
+        assert [r.outcome for r in done.replacements] == [outcome]
+        assert all(coverage(part, done.changed) >= 0.95 for part in parts)
+
+
+def test_plates_are_told_the_outlines_of_faces_that_leave_their_boxes(
+    monkeypatch: pytest.MonkeyPatch, policy: Policy
+) -> None:
+    wide = box_corners((0, 30, 90, 59))
+
+    class Wide(ColourProtector):
+        def _one(self, target: Target) -> Replacement:
+            return replace(super()._one(target), outline=wide)
+
+    prior = Plates(mechanism=Prior(name="prior"))
+    pipe = Pipeline(policy, noise=NOISE)
+    protectors = {"face": Wide(), "plate": PlateProtector(prior, noise=NOISE, device="cpu")}
+    monkeypatch.setattr(pipe, "_protectors", protectors)
+    objects = [
+        Found(Region("plate", 0.9, (10, 8, 70, 24), "test"), False),
+        Found(Region("face", 0.9, (10, 36, 50, 59), "test"), False),
+    ]
+    frame = np.full((60, 200, 3), 120, np.uint8)
+    other = frame.copy()
+    other[30:36, 0:90] = 255  # in the face's outline, outside its box
+    records = [Record("a", b"", content_sha256="0" * 64)]
+    one, two = (pipe.protect([some], records, found=[objects])[0].replacements[0] for some in (frame, other))
+    assert one.outcome is Outcome.PRIOR
+    np.testing.assert_array_equal(one.content, two.content)
 
 
 @pytest.mark.parametrize(

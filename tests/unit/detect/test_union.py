@@ -83,7 +83,34 @@ def test_merging_is_by_class_and_absorbs_what_lies_inside():
     plate = Found(region("plate", 0.8, (0, 0, 20, 20)), False)
     inside = Found(region("face", 0.5, (5, 5, 9, 9)), True)
     elsewhere = Found(region("face", 0.4, (50, 50, 60, 60)), True)
-    assert merge([inside, plate, elsewhere, face], 0.4) == [face, plate, elsewhere]
+    merged = merge([inside, plate, elsewhere, face], 0.4)
+    assert [(f.region.kind, f.region.box, f.review) for f in merged] == [
+        ("face", (0, 0, 20, 20), False),
+        ("plate", (0, 0, 20, 20), False),
+        ("face", (50, 50, 60, 60), True),
+    ]
+
+
+def test_a_plate_keeps_the_corners_of_all_that_it_absorbed():
+    tilted = np.array([(0, 4), (40, 0), (40, 8), (0, 12)], np.float32)
+    triangle = np.array([(20, 2), (34, 7), (34, 8), (20, 8)], np.float32)
+    detector = Scripted(
+        "one",
+        {
+            1: [
+                region("plate", 0.9, (0, 0, 40, 12), corners=tilted),
+                region("plate", 0.8, (30, 8, 38, 12)),
+                region("plate", 0.7, (20, 2, 34, 8), corners=triangle),
+            ]
+        },
+    )
+    detection = Detection(detectors=(DetectorChoice(model="one", threshold=0.1),), grow={"plate": 0.5})
+    (plate,) = (f.region for f in find_private(frames(1), detection, [detector])[0])
+    np.testing.assert_array_equal(plate.corners, tilted)
+    slanted, inside, believed_as_box = plate.parts
+    np.testing.assert_allclose(slanted, [(-20, 2), (60, -6), (60, 10), (-20, 18)])
+    np.testing.assert_array_equal(inside, [(26, 6), (42, 6), (42, 14), (26, 14)])
+    np.testing.assert_array_equal(believed_as_box, [(13, -1), (41, -1), (41, 11), (13, 11)])
 
 
 def test_an_object_needs_review_only_where_no_detector_is_sure():

@@ -1,18 +1,27 @@
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from deid_udf.compose import compose
+from deid_udf.detect.boxes import as_box, box_corners
+from deid_udf.detect.corners import plate_shaped
+from deid_udf.detect.region import Kind, Region
+from deid_udf.detect.union import find_private
 from deid_udf.errors import PolicyError
+from deid_udf.metrics.recall import coverage
 from deid_udf.plates.formats import load_format
 from deid_udf.plates.lattice import best
 from deid_udf.plates.protect import PlateProtector
 from deid_udf.plates.read import open_reader, read_plates
-from deid_udf.policy import CyclicLaplace, Plates, Prior, RandomizedResponse
+from deid_udf.policy import CyclicLaplace, Detection, DetectorChoice, Plates, Prior, RandomizedResponse
 from deid_udf.privacy import KeyedNoise, OsNoise, Product
-from deid_udf.protect import Target
+from deid_udf.protect import Target, solid_fill
 from deid_udf.schema import Cause, Outcome
 
 KEYED = KeyedNoise(bytes(range(32)))
@@ -26,6 +35,37 @@ def protector(mechanism=RESPONSE, noise=KEYED, **options):
 
 def target(scene, index=0, *, number=0, scope=None, spend=True):
     return Target(index, scene.region, (b"content", bytes([number])), scope, spend)
+
+
+class Sure:
+    """A detector that finds what it is told, whatever stands there: detection made certain, for what follows it."""
+
+    name = "sure"
+    kinds: frozenset[Kind] = frozenset({"plate"})
+
+    def __init__(self, *regions):
+        self.regions = list(regions)
+
+    def detect(self, frames):
+        return [self.regions for _ in frames]
+
+
+def region_of(quad, score=0.9):
+    return Region("plate", score, as_box(np.concatenate([quad.min(0), quad.max(0)])), "sure", corners=quad)
+
+
+def found(frame, *regions):
+    """What the pipeline makes of detected plates in a frame, edges and all."""
+    detection = Detection(detectors=(DetectorChoice(model="sure", threshold=0.1),), grow={"plate": 0.3})
+    (objects,) = find_private([frame], detection, [Sure(*regions)])
+    return [one.region for one in objects]
+
+
+def as_found(scene):
+    """A target as the pipeline makes it of a scene, whose detector sets corners some pixels off."""
+    off = np.array([(-2, 1), (1, -2), (2, 2), (-1, -1)], np.float32)
+    (region,) = found(scene.frame, region_of(scene.quad + off))
+    return Target(0, region, (b"content", b"0"), None, spend=True)
 
 
 def shown(frames, scenes, pattern=BLUE):
@@ -87,15 +127,20 @@ def test_the_same_plate_in_a_scope_keeps_its_synthetic_plate(draw, models_cache)
 @pytest.mark.parametrize(
     ("make", "cause"),
     [
-        (lambda p, s: (protector(Prior(name="prior")), target(s)), Cause.POLICY),
-        (lambda p, s: (p, target(s, spend=False)), Cause.OVER_ALLOWANCE),
+        (lambda p, t: (protector(Prior(name="prior")), t), Cause.POLICY),
+        (lambda p, t: (p, replace(t, spend=False)), Cause.OVER_ALLOWANCE),
     ],
 )
 def test_prior_plates_spend_nothing_and_owe_nothing_to_the_old_plate(draw, make, cause):
-    one, other = draw("京A132B3"), draw("新QWM10Z")
-    protecting, first = make(protector(), one)
-    made = [protecting.replace([s.frame], [first])[0] for s in (one, other)]
+    scenes = [draw("京A132B3", seed=1), draw("新QWM10Z", seed=1)]
+    targets = [as_found(s) for s in scenes]
+    assert (targets[0].region.edges != targets[1].region.edges).any(), "strokes move the edges"
+    made = []
+    for s, one in zip(scenes, targets, strict=True):
+        protecting, first = make(protector(), one)
+        made += protecting.replace([s.frame], [first])
     np.testing.assert_array_equal(made[0].content, made[1].content)
+    np.testing.assert_array_equal(made[0].outline, made[1].outline)
     assert {(r.outcome, r.cause, r.mechanism.worst_case, r.public) for r in made} == {(Outcome.PRIOR, cause, 0, ())}
 
 
@@ -201,7 +246,7 @@ def test_other_private_regions_beside_a_plate_have_no_influence(draw):
     face = (x0, y1 + 1, x1, y1 + 40)
     other = s.frame.copy()
     other[int(face[1]) : int(face[3]), int(x0) : int(x1) + 1] = 255
-    beside = Target(0, s.region, (b"content",), None, spend=False, neighbours=(face,))
+    beside = Target(0, s.region, (b"content",), None, spend=False, neighbours=(box_corners(face),))
     made = [protector().replace([frame], [beside])[0] for frame in (s.frame, other)]
     np.testing.assert_array_equal(made[0].content, made[1].content)
     alone = protector().replace([other], [target(s, spend=False)])[0]
@@ -209,7 +254,7 @@ def test_other_private_regions_beside_a_plate_have_no_influence(draw):
 
 
 def test_replaying_a_release_on_another_plate_gives_the_same_new_plate_byte_for_byte(draw, models_cache, monkeypatch):
-    """Nothing of the original reaches the new content but through the mechanism."""
+    """Nothing of the original reaches the new content but through the mechanism, and what is listed as public."""
     tape: list[np.ndarray] = []
     real = Product.release
 
@@ -221,11 +266,57 @@ def test_replaying_a_release_on_another_plate_gives_the_same_new_plate_byte_for_
     one, other = draw("京A132B3"), draw("粤C75R91")
     assert (one.frame != other.frame).any()
     monkeypatch.setattr(Product, "release", recorded)
-    first, second = (protector().replace([s.frame], [target(s)])[0] for s in (one, other))
+    geometry = as_found(one)
+    assert geometry.region.edges is not None
+    first, second = (protector().replace([s.frame], [geometry])[0] for s in (one, other))
     assert (first.outcome, second.outcome) == (Outcome.REPLACED, Outcome.REPLACED)
+    assert first.public == second.public == ("format", "edges")
     np.testing.assert_array_equal(first.content, second.content)
     np.testing.assert_array_equal(first.outline, second.outline)
     tape.clear()
     monkeypatch.setattr(Product, "release", real)
-    free = protector().replace([other.frame], [target(other)])[0]
+    free = protector().replace([other.frame], [geometry])[0]
     assert (free.content != first.content).any()  # the test can fail: another release is another plate
+
+
+corners = st.builds(
+    lambda centre, size, degrees, off: (turned(size[0], size[1], degrees) + centre + off).astype(np.float32),
+    st.tuples(st.floats(-20, 340), st.floats(-20, 220)),
+    st.tuples(st.floats(30, 200), st.floats(12, 60)),
+    st.floats(-45, 45),
+    arrays(np.float64, (4, 2), elements=st.floats(-8, 8)),
+)
+
+
+def turned(width, height, degrees):
+    angle = np.deg2rad(degrees)
+    half = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (width / 2, height / 2)
+    return half @ np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))]).T
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    quad=corners,
+    place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    size=st.tuples(st.floats(0.1, 1), st.floats(0.1, 1)),
+)
+def test_all_that_a_plate_was_merged_from_is_replaced(quad, place, size):
+    """A second plate anywhere in a slanted one's box, down to its empty corners."""
+    slanted = region_of(quad)
+    sides = np.array((slanted.width, slanted.height)) * size
+    low = np.array(slanted.box[:2]) + (np.array((slanted.width, slanted.height)) - sides) * place
+    inside = Region("plate", 0.8, as_box(np.concatenate([low, low + sides])), "sure")
+    frame = np.full((200, 320, 3), 120, np.uint8)
+    (merged,) = found(frame, slanted, inside)
+    (made,) = protector(Prior(name="prior")).replace([frame], [Target(0, merged, (b"content",), None, spend=True)])
+    _, changed = compose(frame, [made])
+    for part in (box_corners(inside.box), quad if plate_shaped(quad) else box_corners(slanted.box)):
+        seen = coverage(part, np.ones_like(changed))
+        assert not seen or coverage(part, changed) >= 0.95
+
+
+def test_what_a_solid_fill_covers_of_a_merged_plate(draw):
+    s = draw("京A132B3", tilt=12)
+    (merged,) = found(s.frame, region_of(s.quad), region_of(s.quad + np.array((12, -5), np.float32), score=0.5))
+    _, changed = compose(s.frame, [solid_fill(merged, Cause.FAILED)])
+    assert all(coverage(part, changed) == 1 for part in merged.parts)

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from deid_udf.detect.region import Region
-from deid_udf.plates.quad import aspect_of, edges_of, is_box, part, quad_of, stretched_to, upright
+from deid_udf.plates.quad import aspect_of, edges_of, is_box, outline_of, part, quad_of, upright
 
 SQUARE = np.array([(0, 0), (4, 0), (4, 2), (0, 2)], np.float32)
 
@@ -11,20 +13,23 @@ def test_corners_are_taken_where_they_make_sense():
     box = (0.0, 0.0, 4.0, 2.0)
     tilted = np.array([(0, 0.5), (4, 0), (4, 1.5), (0, 2)], np.float32)
     np.testing.assert_array_equal(quad_of(Region("plate", 1, box, "d", corners=tilted)), tilted)
-    crossed, tiny, absent = tilted[[0, 2, 1, 3]], tilted * 0.1, np.full((4, 2), np.nan, np.float32)
-    for corners in (crossed, tilted[::-1], tiny, absent, None):
+    crossed, absent = tilted[[0, 2, 1, 3]], np.full((4, 2), np.nan, np.float32)
+    for corners in (crossed, tilted[::-1], absent, None):
         np.testing.assert_array_equal(quad_of(Region("plate", 1, box, "d", corners=corners)), SQUARE)
+
+
+def test_a_plate_is_replaced_with_all_that_it_was_merged_from():
+    tilted = np.array([(0, 0.5), (4, 0), (4, 1.5), (0, 2)], np.float32)
+    region = Region("plate", 1, (-1.0, 0.0, 5.0, 2.0), "d", corners=tilted)
+    assert sorted(outline_of(region).tolist()) == [[-1, 0.5], [-1, 2], [5, 0], [5, 1.5]]
+    merged = outline_of(replace(region, parts=(tilted, SQUARE)))
+    assert sorted(merged.tolist()) == [[-1, 0.5], [-1, 2], [0, 0], [4, 2], [5, 0], [5, 1.5]]
 
 
 def test_aspect_and_parts():
     assert aspect_of(SQUARE) == pytest.approx(2)
     np.testing.assert_allclose(part(SQUARE, 0, 0.5, 1, 1), [(0, 1), (4, 1), (4, 2), (0, 2)], atol=1e-5)
     np.testing.assert_allclose(part(SQUARE, -0.5, -0.5, 1.5, 1.5), [(-2, -1), (6, -1), (6, 3), (-2, 3)], atol=1e-5)
-
-
-def test_stretching_fills_the_box_and_never_shrinks():
-    np.testing.assert_allclose(stretched_to(SQUARE, (-1, -1, 5, 3)), [(-1, -1), (5, -1), (5, 3), (-1, 3)])
-    np.testing.assert_allclose(stretched_to(SQUARE, (1, 0.5, 3, 1)), SQUARE)
 
 
 def test_an_upright_box_is_known_as_one():
