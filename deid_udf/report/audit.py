@@ -151,7 +151,7 @@ def _recall_row(digest: str, known: Known) -> tuple[Cell, ...]:
     detectors = ", ".join(f"{name} {one.threshold:g}" for name, one in measured.detectors.items())
     shares = (measured.recall, *(measured.by_height.get(height) for height in HEIGHTS), measured.coverage)
     told = [("", "") if share is None else (f"{share:.3f}", str(share)) for share in shares]
-    false = f"{measured.false_per_picture:.2f}"
+    false = f"{measured.false_per_picture:.3f}"
     return digest[:8], known.kind, detectors, speaks, measured.data, number(measured.objects), *told, false
 
 
