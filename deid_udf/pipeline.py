@@ -25,6 +25,7 @@ from deid_udf.errors import Quarantined, Reason
 from deid_udf.images.decode import Decoded, Limits, decode
 from deid_udf.images.encode import Encoding, encode
 from deid_udf.log import logger
+from deid_udf.plates.protect import PlateProtector
 from deid_udf.policy import Policy
 from deid_udf.privacy import NoiseSource, granted
 from deid_udf.protect import Protector, Replacement, Target, solid_fill
@@ -102,6 +103,12 @@ class Pipeline:
         """Registry names of every model that this policy opens, sorted."""
         names = {choice.model for choice in self.policy.detection.detectors}
         return tuple(sorted(names.union(*(p.models for p in self._protectors.values()))))
+
+    @property
+    def plate_formats(self) -> tuple[str, ...]:
+        """Names of the plate formats that this policy draws, sorted."""
+        plates = self._protectors["plate"]
+        return plates.formats if isinstance(plates, PlateProtector) else ()
 
     def run(self, records: Sequence[Record], charged: MutableMapping[bytes, str] | None = None) -> list[Result]:
         """Protect encoded images.

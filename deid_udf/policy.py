@@ -206,7 +206,7 @@ class Plates(_Strict):
 
     mechanism: PlateMechanism
     reader: str = "ppocr_v4"
-    formats: tuple[str, ...] = ("cn-blue",)
+    formats: tuple[str, ...] = Field(default=("cn-blue",), min_length=1)
     fallback: str = "generic"
     memo: tuple[str, ...] = ()
     namespace: Literal["issued", "reserved"] = "issued"

@@ -53,6 +53,7 @@ class Replacement:
         mechanism: the mechanism whose output this is; its worst-case ε goes to the ledger.
         public: attributes that this replacement took over outside the guarantee, as the policy declares.
         memo: key of the memoised draw inside this process (never stored), or None.
+        text: what the new content says, for all to read (plates); "" where it says nothing.
     """
 
     content: NDArray[np.uint8]
@@ -64,6 +65,7 @@ class Replacement:
     mechanism: Mechanism
     public: tuple[str, ...] = ()
     memo: bytes | None = None
+    text: str = ""
 
 
 def solid_fill(region: Region, cause: Cause) -> Replacement:

@@ -1,7 +1,7 @@
 """What each `--what` compares: a name for each method or detector, and the policy that makes it."""
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from deid_udf.evaluate import measure
 from deid_udf.evaluate.datasets import Sample
 from deid_udf.evaluate.judges import Judges
 from deid_udf.pipeline import Pipeline
+from deid_udf.plates.formats import load_format
 from deid_udf.policy import (
     Blur,
     Budget,
@@ -33,7 +34,9 @@ Work = Callable[[Sequence[Sample], Sequence[Frame]], list[measure.Row]]
 EPSILONS = tuple(map(Decimal, ("1", "4", "8", "16", "64")))
 NOISELESS = Decimal(10**9)  # ε where the noise is far below a grey level: the projection itself
 PAPER_SCALES = tuple(map(Decimal, ("0.05", "0.1", "0.2", "0.4", "0.8")))  # of the noise on each style coordinate
-PAPER_EPSILONS = tuple(map(Decimal, ("0.05", "0.1", "0.25", "0.5", "1", "2")))  # a position of the plate
+PLATE_EPSILONS = tuple(map(Decimal, ("1", "7", "28", "112")))  # worst case of a whole plate, for every mechanism
+PLATE_NOISELESS = Decimal(10_000)  # ε of a plate at which no symbol ever changes; exact noise takes its time beyond
+_DIGITS = Decimal("1e-12")  # of a step's ε, rounded down
 KINDS = ("tables", "faces", "plates", "recall", "generator")
 
 
@@ -101,21 +104,28 @@ def _face_curve(policy: Policy) -> dict[str, Policy]:
 
 
 def _plate_curve(policy: Policy) -> dict[str, Policy]:
+    """At equal worst-case ε of a whole plate: cyclic Laplace takes its ε a step, so the dearest pattern sets it."""
     curve = {"prior epsilon=0": _with(policy, plates=Prior(name="prior"))}
-    for epsilon in (*EPSILONS, NOISELESS):
+    for epsilon in (*PLATE_EPSILONS, PLATE_NOISELESS):
         curve[f"randomized_response {_at(epsilon)}"] = _with(
             policy, plates=RandomizedResponse(name="randomized_response", epsilon=epsilon)
         )
-    for epsilon in (*PAPER_EPSILONS, NOISELESS):
+        step = (epsilon / _most_steps(policy)).quantize(_DIGITS, ROUND_DOWN)
         curve[f"cyclic_laplace {_at(epsilon)}"] = _with(
-            policy, plates=CyclicLaplace(name="cyclic_laplace", epsilon=epsilon)
+            policy, plates=CyclicLaplace(name="cyclic_laplace", epsilon=step)
         )
     return curve
 
 
+def _most_steps(policy: Policy) -> int:
+    """How far apart two plates of one of the policy's formats can be, in steps of the cycles."""
+    patterns = [pattern for name in policy.plates.formats for pattern in load_format(name).expand()]
+    return max(sum(m // 2 for m in pattern.moduli) for pattern in patterns)
+
+
 def _at(epsilon: Decimal) -> str:
     """As a curve's methods name it, after the mechanism."""
-    return "epsilon=inf" if epsilon == NOISELESS else f"epsilon={epsilon.normalize():f}"
+    return "epsilon=inf" if epsilon in (NOISELESS, PLATE_NOISELESS) else f"epsilon={epsilon.normalize():f}"
 
 
 def _with(policy: Policy, faces: Any = None, plates: Any = None) -> Policy:

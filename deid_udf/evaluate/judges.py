@@ -1,6 +1,6 @@
 """Who measures privacy: recognisers of faces and a reader of plates, over the same places before and after."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,9 +14,10 @@ from deid_udf.faces.align import apply, ffhq_square, inverse
 from deid_udf.faces.landmarks import DLIB_BOX
 from deid_udf.metrics.privacy import face_distance, plate_distance
 from deid_udf.metrics.recognise import Recogniser, open_recognisers
+from deid_udf.plates.code import PROVINCES
 from deid_udf.plates.formats import PlateFormat, load_format
-from deid_udf.plates.lattice import Lattice, best
-from deid_udf.plates.quad import quad_of
+from deid_udf.plates.identify import identify, look_at
+from deid_udf.plates.quad import Quad, quad_of
 from deid_udf.plates.read import Reader, open_reader, read_plates
 from deid_udf.policy import Plates
 
@@ -29,11 +30,13 @@ class Sight:
 
     Attributes:
         faces: recogniser → descriptor, where a face was found in the original.
-        text: the likeliest text, "" where none can be read, where a plate was found in the original.
+        text: where a plate was found in the original: what is read there, or "" where nothing can be.
+        country: of the format that the text follows, or "".
     """
 
     faces: Mapping[str, NDArray[np.float64]]
     text: str
+    country: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,20 @@ class Judges:
     Attributes:
         recognisers: of faces; the first is the paper's.
         reader: of plates.
-        formats: what a plate's text may look like.
+        formats, fallback: what a plate's text may look like, as the policy has it.
     """
 
     recognisers: tuple[Recogniser, ...]
     reader: Reader
     formats: tuple[PlateFormat, ...]
+    fallback: PlateFormat
 
     @classmethod
     def open(cls, plates: Plates, device: str = "cpu") -> "Judges":
         """Open them for a policy's formats."""
-        formats = tuple(load_format(name) for name in (*plates.formats, plates.fallback))
-        return cls(open_recognisers(device), open_reader(plates.reader, device), formats)
+        formats = tuple(load_format(name) for name in plates.formats)
+        reader, fallback = open_reader(plates.reader, device), load_format(plates.fallback)
+        return cls(open_recognisers(device), reader, formats, fallback)
 
     def look(self, frames: Sequence[Frame], regions: Sequence[Sequence[Region]]) -> list[list[Sight]]:
         """What stands at each region of each frame; one call a model over the whole batch."""
@@ -64,32 +69,22 @@ class Judges:
             judge.name: iter(judge.embed([frames[i] for i, _ in faces], [box for _, box in faces]))
             for judge in self.recognisers
         }
-        texts = self._texts(frames, [(i, region) for i, region in places if region.kind == "plate"])
+        plates = iter(self._plates(frames, [(i, quad_of(region)) for i, region in places if region.kind == "plate"]))
         return [
             [
-                Sight({name: next(some) for name, some in seen.items()}, "")
-                if region.kind == "face"
-                else Sight({}, next(texts))
+                Sight({name: next(some) for name, some in seen.items()}, "") if region.kind == "face" else next(plates)
                 for region in some
             ]
             for some in regions
         ]
 
-    def _texts(self, frames: Sequence[Frame], plates: Sequence[tuple[int, Region]]) -> Iterator[str]:
-        if not plates:
-            return iter(())
-        lattices = read_plates(frames, [(i, quad_of(region)) for i, region in plates], self.reader)
-        return map(self._text, lattices)
-
-    def _text(self, lattices: Sequence[Lattice]) -> str:
-        fits = [
-            fit
-            for lattice in lattices
-            for form in self.formats
-            for pattern in form.expand()
-            if (fit := best(lattice, pattern)) is not None
-        ]
-        return min(fits, key=lambda fit: fit.gap).text if fits else ""
+    def _plates(self, frames: Sequence[Frame], places: Sequence[tuple[int, Quad]]) -> list[Sight]:
+        """What is read in each place, held to what the pipeline itself would call read."""
+        sights = []
+        for (i, quad), lattices in zip(places, read_plates(frames, places, self.reader), strict=True):
+            identity = identify(lattices, look_at(frames[i], quad), self.formats, self.fallback)
+            sights.append(Sight({}, "") if identity is None else Sight({}, identity.text, identity.form.country))
+        return sights
 
 
 def judged_box(face: Region) -> Box:
@@ -107,12 +102,23 @@ def judged_box(face: Region) -> Box:
 
 
 def changes(before: Sight, after: Sight) -> dict[str, float]:
-    """Metric → how far one place moved: a distance a recogniser, or the edit distance of a plate that could be read."""
-    if before.text:
-        return {"plate_distance": plate_distance(before.text, after.text)}
-    return {
-        f"{name}_distance": float(face_distance(vector, after.faces[name])) for name, vector in before.faces.items()
+    """Metric → how far one place moved.
+
+    A face has a distance a recogniser. A plate that could be read has its edit distance, in which a text that can no
+    longer be read is empty, so that all its symbols were taken away (`plate_unread` tells those apart); and whether its
+    country and its Chinese province are still the same. A plate that nobody could read has no text to keep.
+    """
+    if not before.text:
+        pairs = before.faces.items()
+        return {f"{name}_distance": float(face_distance(vector, after.faces[name])) for name, vector in pairs}
+    told = {
+        "plate_distance": float(plate_distance(before.text, after.text)),
+        "plate_unread": float(not after.text),
+        "country_survives": float(before.country == after.country),
     }
+    if before.text[0] in PROVINCES:
+        told["province_survives"] = float(before.text[0] == after.text[:1])
+    return told
 
 
 def still_found(regions: Sequence[Region], found: Sequence[Found]) -> list[bool]:

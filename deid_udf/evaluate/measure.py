@@ -12,9 +12,12 @@ from deid_udf.evaluate.datasets import Sample
 from deid_udf.evaluate.judges import Judges, Sight, changes, still_found
 from deid_udf.metrics import recall, utility
 from deid_udf.pipeline import Pipeline
+from deid_udf.plates.quad import height_of, quad_of
+from deid_udf.protect import Replacement
 
 Row = dict[str, Any]
 ORIGINAL = "original"
+_LEGIBLE = 20  # pixels: new plates at least that high are to be read
 
 
 def compare(
@@ -37,11 +40,13 @@ def compare(
     for sample, frame in zip(samples, frames, strict=True):
         rows += _utility(sample.name, ORIGINAL, frame, frame, side)
     for method, pipeline in methods.items():
-        protected = [p.frame for p in pipeline.protect(frames, found=found)]
+        done = pipeline.protect(frames, found=found)
+        protected = [p.frame for p in done]
         after, again = judges.look(protected, regions), pipeline.find(protected)
         for i, sample in enumerate(samples):
             rows += _utility(sample.name, method, frames[i], protected[i], side)
             rows += _privacy(sample.name, method, regions[i], before[i], after[i], again[i])
+            rows += _plates(sample.name, method, regions[i], done[i].replacements, after[i])
     return rows
 
 
@@ -105,4 +110,20 @@ def _privacy(
         at = {"kind": region.kind, "object": i, "height": region.height}
         rows.append(row(name, method, "still_found", left, **at))
         rows += [row(name, method, metric, value, **at) for metric, value in changes(old, new).items()]
+    return rows
+
+
+def _plates(
+    name: str, method: str, regions: Sequence[Region], new: Sequence[Replacement], after: Sequence[Sight]
+) -> list[Row]:
+    """What each new plate may have spent, and whether its text can be read from the picture if it is large enough."""
+    rows = []
+    for i, (region, replacement, sight) in enumerate(zip(regions, new, after, strict=True)):
+        if region.kind != "plate":
+            continue
+        at = {"kind": region.kind, "object": i, "height": region.height}
+        if replacement.mechanism.worst_case is not None:
+            rows.append(row(name, method, "plate_epsilon", float(replacement.mechanism.worst_case), **at))
+        if replacement.text and height_of(quad_of(region)) >= _LEGIBLE:
+            rows.append(row(name, method, "new_text_read", sight.text == replacement.text, **at))
     return rows

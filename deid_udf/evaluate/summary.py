@@ -77,6 +77,11 @@ def privacy_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 "plate_distance": _mean(plates.value),
                 "plates_protected_paper": _mean(plates.value > PAPER_PLATE_THRESHOLD),
                 "plates_read_as_before": _mean(plates.value == 0),
+                "plates_unread": _mean(here[here.metric == "plate_unread"].value),
+                "plates_new_text_read": _mean(here[here.metric == "new_text_read"].value),
+                "plates_same_province": _mean(here[here.metric == "province_survives"].value),
+                "plates_same_country": _mean(here[here.metric == "country_survives"].value),
+                "plates_epsilon": _mean(here[here.metric == "plate_epsilon"].value),
                 "plates_found": _mean(found[found.kind == "plate"].value),
             }
         )

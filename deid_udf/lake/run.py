@@ -41,6 +41,7 @@ from deid_udf.lake.write import (
 )
 from deid_udf.log import logger
 from deid_udf.pipeline import Pipeline
+from deid_udf.plates.formats import format_sha256
 from deid_udf.policy import Policy
 from deid_udf.privacy import NoiseSource, OsNoise
 from deid_udf.progress import Progress
@@ -153,15 +154,16 @@ def _step(done: str, **counts: int) -> None:
 
 
 def check_models(policy: Policy) -> dict[str, str]:
-    """Names and hashes of the policy's models, verified before anything is written.
+    """Names and hashes of the policy's models, verified before anything is written, and of its plate formats' files.
 
     Raises:
         ModelError: unknown, missing, altered, or under a licence that the policy does not accept.
     """
-    names = Pipeline(policy, noise=OsNoise()).models
-    for name in names:
+    pipeline = Pipeline(policy, noise=OsNoise())
+    for name in pipeline.models:
         models.path(name)
-    return {name: models.entry(name).sha256 for name in names}
+    formats = {f"plate_format:{name}": format_sha256(name) for name in pipeline.plate_formats}
+    return {name: models.entry(name).sha256 for name in pipeline.models} | formats
 
 
 def _outcome(rows: DataFrame | None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ RUNS_SCHEMA = pa.schema(
         pa.field("snapshot_id", pa.int64()),  # of `released`: the write that this run published
         pa.field("policy_hash", pa.string()),
         pa.field("policy", pa.string()),  # canonical JSON; `policy.parse_policy` reads it
-        pa.field("models", pa.map_(pa.string(), pa.string())),  # registry name → sha256
+        pa.field("models", pa.map_(pa.string(), pa.string())),  # registry name, or plate_format:NAME → sha256
         pa.field("code_version", pa.string()),
         pa.field("noise_source", pa.string()),
         pa.field("started_at", _UTC),

@@ -5,6 +5,7 @@ symbols without carrying any. A format may have several patterns (German plates 
 plate follows, like its format, is taken from the plate and is outside the guarantee (docs/plates.md).
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -163,6 +164,11 @@ class PlateFormat(_Strict):
     def __hash__(self) -> int:
         return hash(self.name)
 
+    @property
+    def country(self) -> str:
+        """`cn` of `cn-blue`: what the name begins with."""
+        return self.name.partition("-")[0]
+
     def expand(self) -> tuple[Pattern, ...]:
         """The patterns with their alphabets."""
         return tuple(_pattern(text, self.alphabets) for text in self.patterns)
@@ -220,6 +226,11 @@ def load_format(name: str) -> PlateFormat:
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, e['loc'])) or '(top level)'}: {e['msg']}" for e in error.errors()]
         raise PolicyError(f"plate format {file.name} is malformed:\n" + "\n".join(lines)) from error
+
+
+def format_sha256(name: str) -> str:
+    """Hash of a format's file: a policy's hash holds the name alone."""
+    return hashlib.sha256((FOLDER / f"{name}.yaml").read_bytes()).hexdigest()
 
 
 def known_formats() -> Iterable[str]:

@@ -15,7 +15,7 @@ from deid_udf.plates.draw import draw_plate
 from deid_udf.plates.formats import Pattern, PlateFormat, load_format
 from deid_udf.plates.identify import Identity, identify, look_at
 from deid_udf.plates.memo import Draw, Memo
-from deid_udf.plates.quad import Quad, aspect_of, edges_of, outline_of, quad_of, upright
+from deid_udf.plates.quad import Quad, aspect_of, edges_of, height_of, outline_of, quad_of, upright
 from deid_udf.plates.read import open_reader, read_plates
 from deid_udf.plates.render import Window, render, surroundings
 from deid_udf.policy import CyclicLaplace, Plates, RandomizedResponse
@@ -92,6 +92,11 @@ class PlateProtector:
         """The reader, if plates are read at all."""
         return () if self._choice is None else (self._reader.name,)
 
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Names of every format that a new plate may follow."""
+        return tuple(sorted({self._fallback.name, *(form.name for form in self._formats)}))
+
     def replace(self, frames: Sequence[Frame], targets: Sequence[Target]) -> list[Replacement]:
         """See `Protector`."""
         quads = [quad_of(target.region) for target in targets]
@@ -121,7 +126,7 @@ class PlateProtector:
 
     def _cause(self, target: Target, quad: Quad) -> Cause:
         """Why a plate is not even read, or `NONE`."""
-        if _height(quad) < self._policy.min_size:
+        if height_of(quad) < self._policy.min_size:
             return Cause.TOO_SMALL
         if self._choice is None:
             return Cause.POLICY
@@ -207,12 +212,8 @@ class PlateProtector:
             mechanism=content.mechanism,
             public=tuple(public),
             memo=content.memo,
+            text=content.text,
         )
 
     def _shown(self, text: str, form: PlateFormat, pattern: Pattern) -> str:
         return code.reserve(text, form, pattern) if self._policy.namespace == "reserved" else text
-
-
-def _height(quad: Quad) -> float:
-    _, right, _, left = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
-    return float((right + left) / 2)

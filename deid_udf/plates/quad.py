@@ -37,6 +37,12 @@ def aspect_of(quad: Quad) -> float:
     return float(max((top + bottom) / max(left + right, 1e-6), 0.1))
 
 
+def height_of(quad: Quad) -> float:
+    """Mean length of the left and the right side."""
+    _, right, _, left = np.linalg.norm(np.roll(quad, -1, 0) - quad, axis=1)
+    return float((right + left) / 2)
+
+
 def is_box(quad: Quad) -> bool:
     """Whether the sides are parallel to the axes: an upright box stood in for corners that nobody found."""
     return bool((quad == box_corners(as_box(np.concatenate([quad.min(0), quad.max(0)])))).all())

@@ -18,7 +18,6 @@ from deid_udf.privacy.exact import exact, to_decimal
 from deid_udf.privacy.exponential import Exponential
 from deid_udf.privacy.laplace import LaplaceUnbounded, LaplaceVector
 from deid_udf.privacy.mechanism import Event, Guarantee, Mechanism, NoisyMechanism
-from deid_udf.privacy.memo import Memo
 from deid_udf.privacy.noise import Context, KeyedNoise, NoiseSource, OsNoise
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "LaplaceUnbounded",
     "LaplaceVector",
     "Mechanism",
-    "Memo",
     "MixedGuarantees",
     "NoiseKeyError",
     "NoiseSource",

@@ -18,6 +18,8 @@ _CURVES = {  # measurement → its label, and the threshold that is drawn across
     "faces_found": ("share of faces still found", None),
     "plate_distance": ("edits a plate", 3),
     "plates_read_as_before": ("share of plates read as before", None),
+    "plates_new_text_read": ("share of new plates of 20 px or more that are read", None),
+    "plates_same_province": ("share of plates whose province survives", None),
     "l2": ("L2", None),
     "ssim": ("SSIM", None),
 }

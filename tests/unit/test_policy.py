@@ -91,6 +91,7 @@ def test_epsilon_stays_exact(epsilon: Decimal) -> None:
         ("epsilon: 8,", "epsilon: .inf,", "epsilon"),
         ("epsilon: 8,", "epsilon: .nan,", "epsilon"),
         ("k: 8", "k: 0", "k"),
+        ("formats: [cn-blue]", "formats: []", "plates.formats"),
         ("name: street", "colour: red", "colour"),
         ("laplace_vector, epsilon: 8, k: 8, radius: 8", "laplace_unbounded, epsilon: 8", "unbounded"),
     ],

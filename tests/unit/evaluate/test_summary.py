@@ -39,7 +39,14 @@ def test_untouched_pictures_do_not_flatter_the_means() -> None:
 def test_privacy_thresholds() -> None:
     faces = [("dlib_distance", 0.2), ("dlib_distance", 0.5), ("dlib_distance", 0.8), ("still_found", 1)]
     faces += [("facenet_distance", 0.1), ("facenet_distance", 1.9)]
-    plates = [("plate_distance", 0), ("plate_distance", 5), ("still_found", 0)]
+    plates = [
+        ("plate_distance", 0),
+        ("plate_distance", 5),
+        ("still_found", 0),
+        ("plate_unread", 0),
+        ("plate_unread", 1),
+    ]
+    plates += [("new_text_read", 1), ("province_survives", 0), ("country_survives", 1), ("plate_epsilon", 7)]
     rows = pd.DataFrame(
         [("a", "ours", metric, value, "face") for metric, value in faces]
         + [("a", "ours", metric, value, "plate") for metric, value in plates],
@@ -51,7 +58,9 @@ def test_privacy_thresholds() -> None:
     assert ours["confidence"] == pytest.approx(50)
     assert ours["protected_facenet"] == 0.5
     assert ours["plates_read_as_before"] == 0.5
-    assert ours["plates_protected_paper"] == 0.5
+    assert ours["plates_protected_paper"] == ours["plates_unread"] == 0.5
+    assert (ours["plates_new_text_read"], ours["plates_same_province"], ours["plates_same_country"]) == (1, 0, 1)
+    assert ours["plates_epsilon"] == 7
     assert (ours["faces_found"], ours["plates_found"]) == (1, 0)
 
 

@@ -63,7 +63,9 @@ def test_a_difficult_plate_gets_a_new_one_that_can_be_read(case, models_cache, m
     name, look, layout = CASES[case]
     scenes, made, frames, written = replaced(name, look, layout, monkeypatch)
     lines = len(scenes[0].form.layouts[layout].rows)
-    assert {(r.outcome, r.cause) for r in made} <= {(Outcome.REPLACED, Cause.NONE), (Outcome.PRIOR, Cause.UNREADABLE)}
+    outcomes = [(r.outcome, r.cause) for r in made]
+    assert outcomes.count((Outcome.REPLACED, Cause.NONE)) >= (1 if look.hidden else 3)  # of 4; measured: 2, and all 4
+    assert set(outcomes) <= {(Outcome.REPLACED, Cause.NONE), (Outcome.PRIOR, Cause.UNREADABLE)}
     assert {rows for rows, _, _ in written} == {lines}
     new = read(scenes, frames, [pattern for _, pattern, _ in written])
     assert sum(text in seen for seen, (_, _, text) in zip(new, written, strict=True)) >= len(scenes) - 1
