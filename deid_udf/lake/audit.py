@@ -160,11 +160,11 @@ def audit(
         c: spending.by_scope(released, c, _SCOPES, spent_in(erasures, c))
         for c in dict.fromkeys([*columns, ("image_id",), *caps])
     }
-    time, events = spending.by_time(released), spending.by_event(released)
+    amounts, events = spending.by_amount(released), spending.by_event(released)
     rescanned, found_again = rescan(released, policies, again, history.main, records)
     violations = broken or [
         *wrong_policies,
-        *check_runs(time["run"], runs, _quarantined_by_write(lake), erasures),
+        *check_runs(spending.by_time(amounts)["run"], runs, _quarantined_by_write(lake), erasures),
         *check_history(lake, history, runs),
         *check_erasures(released, history, erasures),
         *(check_exported(exported, erasures) if exported else ()),
@@ -178,9 +178,10 @@ def audit(
     chosen, spends = released, everything
     if run_id is not None:
         chosen = released.where(F.col("run_id") == run_id)
-        time, events = spending.by_time(chosen), spending.by_event(chosen)
+        amounts, events = spending.by_amount(chosen), spending.by_event(chosen)
         spends = {c: spending.by_scope(chosen, c, _SCOPES) for c in [*columns, ("image_id",)]}
     capped = _scope_columns([newest]) if newest else []
+    time = spending.by_time(amounts)
     return Audit(
         location=location,
         run_id=run_id,
@@ -193,7 +194,7 @@ def audit(
         caps={"+".join(c): spending.caps_left(everything[c], cap) for c, cap in _caps(newest).items()},
         spent={"+".join(c): spending.by_day(released, everything[c][:_DAILY], c) for c in capped},
         events=events,
-        images=spending.distribution(chosen),
+        images=spending.distribution(amounts),
         top_images=spends["image_id",],
         composed=[c for name in columns for c in compose(chosen, spends[name][:_COMPOSED], name)],
         runs=[run.asDict() for run in runs],

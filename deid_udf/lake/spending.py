@@ -1,8 +1,10 @@
 """ε that was spent, from published rows alone: by run, day, scope, image and mechanism. Sums are exact decimals."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Row
@@ -71,10 +73,24 @@ class Event:
         return None if self.epsilon is None else self.epsilon * self.objects
 
 
-def by_time(released: DataFrame) -> dict[str, list[Spend]]:
-    """Everything ("all"), by run and by day of release, in one pass."""
+def by_amount(released: DataFrame) -> list[Row]:
+    """Images by run, day of release and what each of them spent: few groups, for an image's ε is a sum of its policy's.
+
+    Returns:
+        columns `run_id`, `day`, `epsilon_total`, `images`, `objects`.
+    """
     rows = released.withColumn("day", F.date_format("released_at", "yyyy-MM-dd"))
-    found = [_spend(row, ("run_id", "day")) for row in rows.groupBy("run_id", "day").agg(*_sums()).collect()]
+    return rows.groupBy("run_id", "day", "epsilon_total").agg(*_counts()).collect()
+
+
+def by_time(amounts: Iterable[Row]) -> dict[str, list[Spend]]:
+    """Everything ("all"), by run and by day of release."""
+    found = []
+    for row in amounts:
+        each, images = row["epsilon_total"], row["images"]
+        with localcontext(prec=2 * EPSILON.precision):
+            total = None if each is None else each * images
+        found.append(Spend({"run_id": row["run_id"], "day": row["day"]}, images, row["objects"], total, each))
     named: dict[str, tuple[str, ...]] = {"all": (), "run": ("run_id",), "day": ("day",)}
     return {name: _regroup(found, columns) for name, columns in named.items()}
 
@@ -101,7 +117,7 @@ def by_scope(
     found = released.where(wanted).groupBy(*columns).agg(*_sums()).withColumn("_hash", scope_hash(columns))
     gone = erased or {}
     spends = [replace(_spend(row, columns), erased=gone.get(row["_hash"], Decimal(0))) for row in found.collect()]
-    return sorted(spends, key=lambda s: Decimal("Infinity") if s.spent is None else s.spent, reverse=True)[:most]
+    return sorted(spends, key=lambda s: _order(s.spent), reverse=True)[:most]
 
 
 def by_hash(rows: DataFrame, key: str) -> DataFrame:
@@ -133,10 +149,12 @@ def by_event(released: DataFrame) -> list[Event]:
     return sorted((_event(row) for row in grouped.collect()), key=lambda e: (e.kind, e.outcome, e.cause, -e.objects))
 
 
-def distribution(released: DataFrame) -> list[tuple[Decimal | None, int]]:
+def distribution(amounts: Iterable[Row]) -> list[tuple[Decimal | None, int]]:
     """How many images spent how much, in order of ε; unbounded last."""
-    found = released.groupBy("epsilon_total").count().orderBy(F.asc_nulls_last("epsilon_total"))
-    return [(row["epsilon_total"], row["count"]) for row in found.collect()]
+    images: Counter[Decimal | None] = Counter()
+    for row in amounts:
+        images[row["epsilon_total"]] += row["images"]
+    return sorted(images.items(), key=lambda item: _order(item[0]))
 
 
 def events_of(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) -> list[Row]:
@@ -182,7 +200,7 @@ def _regroup(spends: Iterable[Spend], columns: Sequence[str]) -> list[Spend]:
             sum(spend.images for spend in some),
             sum(spend.objects for spend in some),
             add(spend.epsilon for spend in some),
-            max((s.largest for s in some), key=lambda e: Decimal("Infinity") if e is None else e),
+            max((spend.largest for spend in some), key=_order),
         )
         for name, some in sorted(groups.items(), key=str)
     ]
@@ -193,14 +211,24 @@ def _of(released: DataFrame, spends: Sequence[Spend], columns: Sequence[str]) ->
     names = [tuple(spend.key[c] for c in columns) for spend in spends]
     scopes = released.sparkSession.createDataFrame(names, ", ".join(f"`{c}` string" for c in columns))
     same = [released[c].eqNullSafe(scopes[c]) for c in columns]
-    return released.join(F.broadcast(scopes), same, "left_semi")
+    # Files and row groups that have none of these values are not read.
+    near = [F.col(c).isin([s.key[c] for s in spends if s.key[c] is not None]) | F.col(c).isNull() for c in columns]
+    return released.where(reduce(Column.__and__, near)).join(F.broadcast(scopes), same, "left_semi")
+
+
+def _order(epsilon: Decimal | None) -> Decimal:
+    return Decimal("Infinity") if epsilon is None else epsilon
+
+
+def _counts() -> list[Column]:
+    objects = F.coalesce(F.sum(F.size("objects.object_id")), F.lit(0))  # an object's other fields stay unread
+    return [F.count("image_id").alias("images"), objects.alias("objects")]
 
 
 def _sums() -> list[Column]:
     unbounded = F.bool_or(F.col("epsilon_total").isNull())
     return [
-        F.count("image_id").alias("images"),
-        F.coalesce(F.sum(F.size("objects.object_id")), F.lit(0)).alias("objects"),  # the other fields stay unread
+        *_counts(),
         F.when(~unbounded, F.sum("epsilon_total").cast(EPSILON_TYPE)).alias("epsilon"),
         F.when(~unbounded, F.max("epsilon_total")).alias("largest"),
     ]
