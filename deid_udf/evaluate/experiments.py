@@ -35,7 +35,7 @@ EPSILONS = tuple(map(Decimal, ("1", "4", "8", "16", "64")))
 NOISELESS = Decimal(10**9)  # ε where the noise is far below a grey level: the projection itself
 PAPER_SCALES = tuple(map(Decimal, ("0.05", "0.1", "0.2", "0.4", "0.8")))  # of the noise on each style coordinate
 PLATE_EPSILONS = tuple(map(Decimal, ("1", "7", "28", "112")))  # worst case of a whole plate, for every mechanism
-PLATE_NOISELESS = Decimal(10_000)  # ε of a plate at which no symbol ever changes; exact noise takes its time beyond
+PLATE_NOISELESS = Decimal(2000)  # ε of a plate at which no symbol changes; exact noise takes minutes at five times that
 _DIGITS = Decimal("1e-12")  # of a step's ε, rounded down
 KINDS = ("tables", "faces", "plates", "recall", "generator")
 

@@ -23,4 +23,4 @@ def test_the_rows_of_a_plate_curve_spend_what_their_name_says(mechanism):
         assert 0 <= Fraction(epsilon) - cost < Fraction(1, 10**9)
     last = curve[f"{mechanism} epsilon=inf"].plates.mechanism
     assert isinstance(last, (RandomizedResponse, CyclicLaplace))
-    assert last.epsilon > Decimal(20)
+    assert last.epsilon > Decimal(15)
