@@ -9,23 +9,26 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
 from deid_udf.cli import plain, run, summarise
-from deid_udf.errors import ExitCode
+from deid_udf.errors import ExitCode, LakeError
 from deid_udf.lake import views
 from deid_udf.lake.audit import AGAIN, SAMPLE, Audit, audit
 from deid_udf.lake.select import normalise
 from deid_udf.lake.session import Lake, open_lake, open_session, read_records
-from deid_udf.lake.tables import ERASURES, QUARANTINE, RUNS
+from deid_udf.lake.tables import ERASURES, QUARANTINE, RUNS, first_line
 from deid_udf.report.audit import page
 from deid_udf.report.prometheus import metrics
 from deid_udf.report.sums import sums
 
+MISSING = {"TABLE_OR_VIEW_NOT_FOUND", "UNRESOLVED_COLUMN", "FIELD_NOT_FOUND"}
 TABLES: dict[str, Callable[[Lake], DataFrame]] = {
     "ledger": views.ledger,
     "objects": views.objects,
@@ -71,7 +74,7 @@ def main() -> int:
     parser.add_argument("--table", choices=TABLES, help="print this table instead, one row a line of JSON")
     options = parser.parse_args()
     begun = time.perf_counter()
-    with open_session("audit", options.lake, *filter(None, [options.records])) as spark:
+    with open_session("audit", options.lake, *filter(None, [options.records])) as spark, known_tables(options.lake):
         if options.table:
             summarise({"table": options.table, "rows": print_table(open_lake(spark, options.lake), options.table)})
             return ExitCode.DONE
@@ -98,6 +101,22 @@ def main() -> int:
         print(f"violation: {violation.check}: {violation.subject}: {violation.evidence}", file=sys.stderr)
     summarise(summary(found) | {"seconds": round(time.perf_counter() - begun, 2)})
     return ExitCode.AUDIT_VIOLATION if found.violations else ExitCode.DONE
+
+
+@contextmanager
+def known_tables(location: str) -> Iterator[None]:
+    """Say so where a lake of an earlier version lacks what is read here; an audit changes nothing, not even that.
+
+    Raises:
+        LakeError: a table or a column is missing.
+    """
+    try:
+        yield
+    except AnalysisException as error:
+        if (error.getCondition() or "").split(".")[0] not in MISSING:
+            raise
+        told = f"{location} was written by an earlier version, or is no lake: {first_line(error)}"
+        raise LakeError(f"{told}; the next run of jobs/deidentify.py adds what is missing") from None
 
 
 def print_table(lake: Lake, name: str) -> int:

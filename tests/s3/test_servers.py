@@ -46,6 +46,7 @@ def test_a_key_is_created_once(server):
 def test_an_object_is_there_or_not(server, monkeypatch):
     for name, value in server.env().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it has read the environment before
     client.cache_clear()
     uri = f"s3a://{server.bucket}/there/or#not"
     put(uri, b"here")
@@ -72,6 +73,28 @@ def test_data_outlives_a_killed_server(tmp_path):
         os.killpg(first._process.pid, signal.SIGKILL)
     with S3Server(tmp_path) as second:
         assert second.client().get_object(Bucket=second.bucket, Key="a/b")["Body"].read() == b"kept"
+
+
+def test_by_hand_it_prints_what_to_export(tmp_path):
+    command = [sys.executable, "infra/s3/server.py", "--dir", str(tmp_path / "s3")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        exported = {}
+        for line in running.stdout:
+            name, _, value = line.removeprefix("export ").strip().partition("=")
+            exported[name] = value
+            if exported.keys() >= {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}:
+                break
+        client = boto3.client(
+            "s3",
+            endpoint_url=exported["AWS_ENDPOINT_URL"],
+            aws_access_key_id=exported["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=exported["AWS_SECRET_ACCESS_KEY"],
+            region_name="us-east-1",
+        )
+        assert client.list_buckets()["Buckets"]
+        running.terminate()
+        assert running.wait(60) == 0
 
 
 JOB = """

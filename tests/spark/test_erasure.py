@@ -1,7 +1,5 @@
 """The right to erasure, by the command that docs/operator.md gives to operators."""
 
-import re
-import shlex
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +23,7 @@ from deid_udf.policy import Budget, ScopeCap, load_policy
 from jobs.erase import main
 from tests.spark.published import attempt, entry, publish, row, write
 from tests.support.lakes import branches, rows
+from tests.support.pages import options_of
 from tests.support.records import faces_policy, record, street
 
 DOCUMENTED = "cam-1/2026-11-24/0001.jpg"
@@ -33,12 +32,10 @@ POLICY = load_policy(Path(__file__).resolve().parents[2] / "conf/policy/street.y
 
 def _command(folder: Path) -> list[str]:
     """The page's command, on another lake and export."""
-    page = Path("docs/operator.md").read_text()
-    (block,) = re.findall(r"```bash\n(.*jobs/erase\.py(?:.|\n)*?)```", page)
-    words = shlex.split(block.replace("\\\n", " "))
+    (words,) = options_of("operator.md", "jobs/erase.py")
     words[words.index("--lake") + 1] = (folder / "lake").as_uri()
     words[words.index("--export") + 1] = (folder / "export").as_uri()
-    return words[words.index("jobs/erase.py") :]
+    return ["jobs/erase.py", *words]
 
 
 def test_after_an_erasure_no_file_of_the_lake_holds_the_image(lake, run, tmp_path, monkeypatch):

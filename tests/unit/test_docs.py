@@ -1,35 +1,40 @@
 """Every command that the documentation shows is covered: run by a test or by CI, and its options and files exist."""
 
 import re
-import shlex
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from deid_udf.models import ROOT
 from deid_udf.privacy import KeyedNoise
+from tests.support.pages import AS_SHOWN, PAGES, commands, options_of
 
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted(
-    (ROOT / "docs").rglob("*.md")
-)
-SHELL = ("", "bash", "console", "sh")  # languages of blocks that hold commands
-
-#: Who runs each script, or for a long training the call that the script is a page around; and a word that shows it.
+#: The tests that run each script, in their own words.
 RUN_BY = {
-    "infra/s3/server.py": ("tests/s3/test_servers.py", "server"),
-    "jobs/audit.py": ("infra/airflow/dags/deid_nightly.py", "jobs/audit.py"),  # which tests/e2e/test_airflow.py runs
-    "jobs/deidentify.py": ("infra/airflow/dags/deid_nightly.py", "jobs/deidentify.py"),
-    "jobs/demo.py": ("tests/e2e/test_demo.py", "jobs/demo.py"),
-    "jobs/erase.py": ("tests/spark/test_erasure.py", "jobs.erase"),
-    "jobs/evaluate.py": ("tests/spark/test_evaluate.py", "jobs/evaluate.py"),
-    "jobs/ingest.py": ("tests/spark/test_ingest.py", "ingest("),
-    "jobs/train_detector.py": ("tests/unit/training/test_detector.py", "deid_udf.training.detector"),
-    "jobs/train_encoder.py": ("tests/unit/training/test_encoder.py", "deid_udf.training.encoder"),
-    "jobs/train_generator.py": ("tests/unit/training/test_generator.py", "deid_udf.training.generator"),
-    "jobs/fit_generator.py": ("tests/unit/generator/test_latent.py", "deid_udf.generator"),
-    "deid_udf.models": ("Makefile", "deid_udf.models"),
+    "infra/s3/server.py": ["tests/s3/test_servers.py::test_by_hand_it_prints_what_to_export"],
+    "jobs/audit.py": [
+        "tests/spark/test_pages.py::test_the_commands_of_the_pages_do_what_the_pages_say",
+        "tests/e2e/test_airflow.py::test_a_backfill_publishes_each_days_image_and_report_and_spends_once",
+    ],
+    "jobs/deidentify.py": [
+        "tests/spark/test_pages.py::test_the_commands_of_the_pages_do_what_the_pages_say",
+        "tests/s3/test_deidentify.py::test_kills_and_then_a_night",
+    ],
+    "jobs/demo.py": ["tests/e2e/test_demo.py::test_the_demo_protects_every_picture_and_says_so"],
+    "jobs/erase.py": ["tests/spark/test_erasure.py::test_after_an_erasure_no_file_of_the_lake_holds_the_image"],
+    "jobs/evaluate.py": [
+        "tests/spark/test_evaluate.py::test_tables_stand_beside_the_papers",
+        "tests/spark/test_evaluate.py::test_recall_by_size_is_resumed",
+        "tests/spark/test_evaluate.py::test_a_generator_is_examined",
+    ],
+    "jobs/ingest.py": ["tests/spark/test_pages.py::test_the_commands_of_the_pages_do_what_the_pages_say"],
+}
+#: By hand, for hours: the test of what each of them calls.
+BY_HAND = {
+    "jobs/fit_generator.py": "tests/unit/generator/test_latent.py::test_fit_recovers_a_known_gaussian",
+    "jobs/train_detector.py": "tests/unit/training/test_detector.py::test_a_run_resumes_measures_and_exports",
+    "jobs/train_encoder.py": "tests/unit/training/test_encoder.py::test_a_run_learns_and_exports",
+    "jobs/train_generator.py": "tests/unit/training/test_generator.py::test_a_run_resumes_and_exports",
 }
 MAKE_RUN_BY = {
     "demo": "tests/e2e/test_demo.py",
@@ -40,28 +45,8 @@ MAKE_RUN_BY = {
 }
 
 
-def _blocks(page: Path) -> Iterator[str]:
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
-        if language in SHELL:
-            yield from block.replace("\\\n", " ").splitlines()
-    for code in re.findall(r"`([^`\n]+)`", page.read_text()):  # in the running text, those that name a script's options
-        if re.match(r"(\S*python |spark-submit )?(jobs|benchmarks)/[a-z_]+\.py ", code):
-            yield code
-
-
-def _commands(page: Path) -> Iterator[list[str]]:
-    """Commands of a page, in words, without what stands before the program and without redirection."""
-    for line in _blocks(page):
-        words = shlex.split(line, comments=True)
-        while words:
-            end = next((i for i, word in enumerate(words) if word in ("&&", "|")), len(words))
-            command = words[:end]
-            yield command[: command.index(">")] if ">" in command else command
-            words = words[end + 1 :]
-
-
 SHOWN = [
-    pytest.param(page, words, id=f"{page.name}: {' '.join(words)[:60]}") for page in PAGES for words in _commands(page)
+    pytest.param(page, words, id=f"{page.name}: {' '.join(words)[:60]}") for page in PAGES for words in commands(page)
 ]
 
 
@@ -81,17 +66,49 @@ def _script(words: list[str]) -> None:
     start = next(i for i, word in enumerate(words) if word.endswith(".py") or word == "-m")
     for before in words[:start]:
         assert before.startswith("--") or (ROOT / before).exists(), f"no {before}"
-    module = words[start] == "-m"
-    name = words[start + 1] if module else words[start]
-    assert module or (ROOT / name).exists(), f"no {name}"
-    if not name.startswith("benchmarks/"):  # those are run by hand: a figure of the documentation says where
-        assert name in RUN_BY, f"nothing runs {name}"
-        file, word = RUN_BY[name]
-        assert word in (ROOT / file).read_text()
-    source = ROOT / (f"{name.replace('.', '/')}.py" if module else name)
-    known = set(re.findall(r'add_argument\(\s*"(--[a-z0-9-]+)"', source.read_text())) | {"--help"}
+    if words[start] == "-m":
+        _models(words[start + 1 :])
+        return
+    name = words[start]
+    assert (ROOT / name).exists(), f"no {name}"
+    known = set(re.findall(r'add_argument\(\s*"(--[a-z0-9-]+)"', (ROOT / name).read_text())) | {"--help"}
     shown = {word.split("=")[0] for word in words[start + 1 :] if word.startswith("--")}
     assert shown <= known, f"{name} has no {', '.join(sorted(shown - known))}"
+    if name in BY_HAND:
+        _test(BY_HAND[name])
+    elif not name.startswith("benchmarks/"):  # those are run by hand: a figure of the documentation says where
+        run = set().union(*(_options_of(test) for test in RUN_BY[name]), *_options_as_shown(name), {"--help"})
+        assert shown <= run, f"no test runs {name} with {', '.join(sorted(shown - run))}"
+
+
+def _test(named: str) -> str:
+    """The file of a test, which is there."""
+    file, _, name = named.partition("::")
+    text = (ROOT / file).read_text()
+    assert re.search(rf"^def {name}\(", text, re.MULTILINE), f"no {named}"
+    return text
+
+
+def _options_of(test: str) -> set[str]:
+    """Options that a test's file writes out; the night shift's tests run the DAG, which writes out its own."""
+    text = _test(test)
+    if "deid_nightly" in text:
+        text += "".join(file.read_text() for file in (ROOT / "infra/airflow/dags").rglob("*.py"))
+    return set(re.findall(r'"(--[a-z0-9-]+)', text.replace('f"', '"')))
+
+
+def _options_as_shown(script: str) -> list[set[str]]:
+    """Options of commands that tests take from a page."""
+    shown = [options_of(page, name) for page, name in AS_SHOWN if name == script]
+    return [{word.split("=")[0] for word in words if word.startswith("--")} for some in shown for words in some]
+
+
+def _models(words: list[str]) -> None:
+    """`list` and `fetch` of the registry; `make models` runs the latter."""
+    assert words[0] == "deid_udf.models"
+    assert "-m deid_udf.models fetch" in (ROOT / "Makefile").read_text()
+    known = set(re.findall(r'"(--[a-z]+|list|fetch)"', (ROOT / "deid_udf/models.py").read_text()))
+    assert {word for word in words[1:] if not word.startswith("s3a://")} <= known
 
 
 def _make(words: list[str]) -> None:
