@@ -33,9 +33,9 @@ from tests.support.records import record, write_records
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = ROOT / ".venv-airflow" / "bin" / "airflow"
 DAGS = ROOT / "infra" / "airflow" / "dags"
-NIGHTS = [f"2026-11-{day}" for day in range(16, 19)]
-FIRST, REFUSED = NIGHTS[0], "2026-11-19"
-pytestmark = pytest.mark.timeout(1800)  # all nights are one fixture
+NIGHTS = [f"2026-11-{day}" for day in range(16, 23)]  # a week
+FIRST, REFUSED = NIGHTS[0], "2026-11-23"
+pytestmark = pytest.mark.timeout(3000)  # all nights are one fixture
 PLATE = 7  # ε of one plate; the sequence's cap is two of them
 POLICY = f"""\
 name: plates
@@ -141,7 +141,7 @@ class Airflow:
         assert done.returncode == 0, done.stdout[-3000:]
         self("dags", "unpause", "deid_nightly")
         with self.scheduler():  # only now: its database is SQLite, which knows one writer at a time
-            wait_until(lambda: set(self._runs().values()) <= {"success", "failed"}, seconds=1500)
+            wait_until(lambda: set(self._runs().values()) <= {"success", "failed"}, seconds=2400)
             return self._runs()
 
     def _runs(self) -> dict[str, str]:
@@ -182,7 +182,7 @@ def alerts() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory, models_cache, alerts) -> dict[str, Night]:
-    """Three nights by a backfill, first date once more, and a date that the gate refuses."""
+    """A week of nights by a backfill, first date once more, and a date that the gate refuses."""
     folder = tmp_path_factory.mktemp("nights")
     (folder / "plates.yaml").write_text(POLICY)
     (folder / "blur.yaml").write_text(NO_GUARANTEE)
@@ -212,7 +212,7 @@ def _picture(number: int) -> bytes:
 
 
 def test_a_backfill_publishes_each_days_image_and_report_and_spends_once(nights):
-    """The sequence's cap is two plates: two nights spend it, and the other's comes from the prior."""
+    """The sequence's cap is two plates: two nights spend it, and the others come from the prior."""
     filled = nights["filled"]
     assert filled.code == 0, filled.log[-3000:]
     assert set(filled.published) == set(NIGHTS)
