@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deid_udf.detect.boxes import as_box, box_corners, grown, intersection, iou
+from deid_udf.detect.boxes import Boxes, as_box, box_corners, grown, intersection, iou
 from deid_udf.detect.corners import believed, plate_shaped, stretched_to
 from deid_udf.detect.edges import refined
 from deid_udf.detect.masks import joined
@@ -114,7 +114,8 @@ def _sign_under(plate: Region, signs: Sequence[Region]) -> Region | None:
 def merge(found: Sequence[Found], overlap: float) -> list[Found]:
     """One `Found` an object, class by class: the best-scored region, its box and mask widened over those it absorbs.
 
-    Two regions of a kind are one object from IoU `overlap` on, or when the better one holds nearly all of the other.
+    Two regions of a kind are one object from IoU `overlap` on, or when the better one holds nearly all of the other; of
+    a face, around its middle: what is replaced of a face is less than its box, and in a corner another one may stand.
     """
     left = sorted(found, key=lambda f: -f.region.score)
     merged: list[Found] = []
@@ -123,12 +124,21 @@ def merge(found: Sequence[Found], overlap: float) -> list[Found]:
         boxes = np.array([f.region.box for f in left]).reshape(-1, 4)
         box = np.array(best.region.box)
         area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
-        same = (iou(box, boxes) >= overlap) | (intersection(box, boxes) / area >= _CONTAINED)
+        held = intersection(box, boxes) / area >= _CONTAINED
+        if best.region.kind == "face":
+            held &= _around_the_middle(boxes, box)
+        same = (iou(box, boxes) >= overlap) | held
         same &= np.array([f.region.kind == best.region.kind for f in left], np.bool_)
         members = [best, *(f for f, taken in zip(left, same, strict=True) if taken)]
         merged.append(_one(members))
         left = [f for f, taken in zip(left, same, strict=True) if not taken]
     return merged
+
+
+def _around_the_middle(boxes: Boxes, box: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of `boxes` (n, 4) have their centre in the middle half, by width and by height, of `box` (4,)."""
+    off = (boxes[:, :2] + boxes[:, 2:]) / 2 - (box[:2] + box[2:]) / 2
+    return np.asarray((np.abs(off) <= (box[2:] - box[:2]) / 4).all(1))
 
 
 def _one(members: Sequence[Found]) -> Found:

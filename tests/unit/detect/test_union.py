@@ -91,6 +91,17 @@ def test_merging_is_by_class_and_absorbs_what_lies_inside():
     ]
 
 
+def test_a_face_in_the_corner_of_a_larger_ones_box_is_a_face_of_its_own():
+    """What is replaced of the larger one would leave it standing."""
+    large = Found(region("face", 0.9, (100, 100, 300, 350)), False)
+    for corner in ((110, 105, 150, 155), (255, 295, 298, 348)):
+        assert len(merge([large, Found(region("face", 0.8, corner), False)], 0.4)) == 2
+    middle = Found(region("face", 0.8, (180, 200, 220, 250)), False)
+    assert len(merge([large, middle], 0.4)) == 1
+    plates = [replace(found.region, kind="plate") for found in (large, middle)]
+    assert len(merge([Found(plate, False) for plate in plates], 0.4)) == 1
+
+
 def test_a_plate_keeps_the_corners_of_all_that_it_absorbed():
     tilted = np.array([(0, 4), (40, 0), (40, 8), (0, 12)], np.float32)
     triangle = np.array([(20, 2), (34, 7), (34, 8), (20, 8)], np.float32)
