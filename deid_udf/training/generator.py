@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from deid_udf.errors import UsageError
 from deid_udf.generator.stylegan2 import StyleGan2, Z, grown, load
-from deid_udf.training.autoencoder import FaceEncoder, difference
+from deid_udf.training.codes import FaceCodes, difference
 from deid_udf.training.diffaugment import diff_augment
 from deid_udf.training.ema import Average
 from deid_udf.training.loop import train
@@ -35,10 +35,10 @@ class GeneratorConfig(BaseModel):
     seed: int
     learning_rate: float
     mapping_rate: float
-    autoencode: int
+    coordinates: int
+    regression: int
     heads_first: int
-    reconstruction: float
-    divergence: float
+    likeness: float
     colour: float
     feature_side: int
     average_images: int
@@ -72,13 +72,14 @@ class GeneratorTraining:
     def __init__(self, config: GeneratorConfig, faces: Path, device: str, start: Path | None = None) -> None:
         self.config, self.device = config, torch.device(device)
         torch.manual_seed(config.seed)
-        self.faces = load_faces(faces, config.size)
+        upright = load_faces(faces, config.size)
+        self.faces = torch.cat([upright, upright.flip(3)])
         generator = grown(load(start), config.size) if start else StyleGan2(config.size)
         self.generator = generator.requires_grad_(True).to(memory_format=torch.channels_last).to(self.device)
         self.average = Average(self.generator)
         self.features = ProjectedFeatures().to(memory_format=torch.channels_last).to(self.device)
         self.heads = Heads().to(self.device)
-        self.encoder = FaceEncoder().to(self.device)
+        self.codes = FaceCodes(self.features, self._scaled(self.faces), config.coordinates).to(self.device)
         betas = (0.0, 0.99)
         self.generator_optimiser = torch.optim.Adam(
             [
@@ -88,7 +89,6 @@ class GeneratorTraining:
             betas=betas,
         )
         self.heads_optimiser = torch.optim.Adam(self.heads.parameters(), lr=config.learning_rate, betas=betas)
-        self.encoder_optimiser = torch.optim.Adam(self.encoder.parameters(), lr=config.learning_rate)
 
     def parts(self) -> dict[str, Stateful]:
         """What a checkpoint holds: everything whose state a resumed run needs."""
@@ -97,10 +97,9 @@ class GeneratorTraining:
             "average": self.average,
             "features": self.features,
             "heads": self.heads,
-            "encoder": self.encoder,
+            "codes": self.codes,
             "generator_optimiser": self.generator_optimiser,
             "heads_optimiser": self.heads_optimiser,
-            "encoder_optimiser": self.encoder_optimiser,
         }
 
     def run(self, folder: Path) -> int:
@@ -120,7 +119,7 @@ class GeneratorTraining:
         )
 
     def step(self, number: int) -> dict[str, float]:
-        """One update: of encoder and generator on reconstruction alone, then of the heads alone, then of all three.
+        """One update: of the generator on faces of known z alone, then of the heads alone, then of both.
 
         Heads and generator see pictures of their own. A batch that the heads were just taught to tell apart is no fair
         judge of the generator: reusing it to save a pass kept a run here at one face for 40,000 images.
@@ -128,10 +127,10 @@ class GeneratorTraining:
         config = self.config
         random = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
         losses = {}
-        if number >= config.autoencode:
+        if number >= config.regression:
             losses["heads"] = self._teach_heads(random)
-        if not config.autoencode <= number < config.autoencode + config.heads_first:
-            losses |= self._teach_generator(random, judged=number >= config.autoencode)
+        if not config.regression <= number < config.regression + config.heads_first:
+            losses |= self._teach_generator(random, judged=number >= config.regression)
             images = (number + 1) * config.batch
             half_life = min(config.average_images, max(0.05 * images, 500))
             self.average.update(self.generator, 0.5 ** (config.batch / half_life))  # early in a run it follows fast
@@ -141,32 +140,29 @@ class GeneratorTraining:
         """Hinge loss on real and generated faces."""
         self.heads.requires_grad_(True)
         with torch.no_grad():
-            reals = self._features(self._real(self.config.batch, random), grad=False)
-            fakes = self._features(self._generate(self._normal(self.config.batch, random)), grad=False)
+            reals, _ = self._real(self.config.batch, random)
+            real = self._features(reals, grad=False)
+            fake = self._features(self._generate(self._normal(self.config.batch, random)), grad=False)
         with self._half():
-            loss = hinge_real(self.heads(reals)) + hinge_fake(self.heads(fakes))
+            loss = hinge_real(self.heads(real)) + hinge_fake(self.heads(fake))
         _update(loss, self.heads_optimiser)
         return loss.item()
 
     def _teach_generator(self, random: torch.Generator, *, judged: bool) -> dict[str, float]:
-        """Half of the faces from the prior, half from the posterior of real ones; all of these until heads judge."""
+        """Half of the faces from the prior, half from the z of real ones; all of these until heads judge."""
         known = self.config.batch // 2 if judged else self.config.batch
-        faces = self._real(known, random)
-        with self._half():
-            posterior = self.encoder(faces, self._normal(known, random))
-        made = self._generate(torch.cat([posterior.z, self._normal(self.config.batch - known, random)]))
-        unlike = difference(self.features, made[:known], faces)
-        elbo = unlike + self.config.divergence * posterior.divergence
-        losses = {"difference": unlike.item(), "divergence": posterior.divergence.item()}
-        loss = self.config.reconstruction * elbo
+        faces, z = self._real(known, random)
+        made = self._generate(torch.cat([z, self._normal(self.config.batch - known, random)]))
+        unlike = difference(self.features, made[:known], faces, detail=not judged)
+        losses, loss = {"difference": unlike.item()}, unlike
         if judged:
             self.heads.requires_grad_(False)
             seen = self._features(made, grad=True)
             with self._half():
                 verdict = generator_loss(self.heads(seen))
-            loss = loss + verdict
+            loss = verdict + self.config.likeness * unlike
             losses["generator"] = verdict.item()
-        _update(loss, self.generator_optimiser, self.encoder_optimiser)
+        _update(loss, self.generator_optimiser)
         return losses
 
     def _generate(self, z: Tensor) -> Tensor:
@@ -177,13 +173,14 @@ class GeneratorTraining:
     def _normal(self, count: int, random: torch.Generator) -> Tensor:
         return torch.randn(count, Z, generator=random).to(self.device)
 
-    def _real(self, count: int, random: torch.Generator) -> Tensor:
-        """Faces drawn by `random`, half of them mirrored."""
+    def _real(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Faces drawn by `random` and the z of each."""
         chosen = torch.randint(len(self.faces), (count,), generator=random)
-        images = self.faces[chosen].to(self.device).float() / 127.5 - 1
-        mirrored = torch.rand(len(images), generator=random) < 0.5
-        images[mirrored] = images[mirrored].flip(3)
-        return images
+        z = self.codes(chosen.to(self.device), self._normal(count, random))
+        return self._scaled(self.faces[chosen]), z
+
+    def _scaled(self, faces: Tensor) -> Tensor:
+        return faces.to(self.device).float() / 127.5 - 1
 
     def _features(self, images: Tensor, *, grad: bool) -> list[Tensor]:
         """Projected features of augmented images; in float32 for gradients on CPUs, slow at depthwise bfloat16 ones."""
@@ -222,8 +219,8 @@ class GeneratorTraining:
     @torch.no_grad()
     def frechet(self) -> float:
         """Fréchet distance to training faces on pooled, frozen EfficientNet-Lite0 features, of as many samples."""
-        chosen = torch.linspace(0, len(self.faces) - 1, min(_REFERENCE, len(self.faces))).long()
-        reals = self.faces[chosen].float() / 127.5 - 1
+        chosen = torch.linspace(0, len(self.faces) // 2 - 1, min(_REFERENCE, len(self.faces))).long()
+        reals = self._scaled(self.faces[chosen])
         return frechet_distance(self._pooled(reals), self._pooled(self.samples(len(chosen), seed=11)))
 
     def _pooled(self, images: Tensor) -> np.ndarray:

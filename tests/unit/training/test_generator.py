@@ -28,10 +28,10 @@ def _config(**changes):
         "seed": 1,
         "learning_rate": 1e-3,
         "mapping_rate": 1e-4,
-        "autoencode": 1,
+        "coordinates": 4,
+        "regression": 1,
         "heads_first": 0,
-        "reconstruction": 1.0,
-        "divergence": 0.01,
+        "likeness": 1.0,
         "colour": 0.3,
         "feature_side": 32,
         "average_images": 100,
@@ -55,20 +55,20 @@ def test_a_run_resumes_and_exports(models_cache, faces, tmp_path):
     torch.testing.assert_close(load(tmp_path / "g.safetensors")(z), expected, rtol=0.05, atol=0.02)
 
 
-def test_reconstruction_comes_first_then_the_heads_then_all_together(models_cache, faces):
-    training = GeneratorTraining(_config(autoencode=1, heads_first=1), faces, "cpu")
+def test_regression_comes_first_then_the_heads_then_all_together(models_cache, faces):
+    training = GeneratorTraining(_config(regression=1, heads_first=1), faces, "cpu")
 
     def constant():
         return training.generator.synthesis.constant.detach().clone()
 
     fresh = constant()
-    assert set(training.step(0)) == {"difference", "divergence"}
-    reconstructing = constant()
-    assert not torch.equal(fresh, reconstructing)
+    assert set(training.step(0)) == {"difference"}
+    regressed = constant()
+    assert not torch.equal(fresh, regressed)
     assert set(training.step(1)) == {"heads"}
-    assert torch.equal(reconstructing, constant())
-    assert set(training.step(2)) == {"heads", "generator", "difference", "divergence"}
-    assert not torch.equal(reconstructing, constant())
+    assert torch.equal(regressed, constant())
+    assert set(training.step(2)) == {"heads", "generator", "difference"}
+    assert not torch.equal(regressed, constant())
 
 
 def test_a_run_that_stopped_before_the_heads_learnt_resumes(models_cache, faces, tmp_path):
@@ -78,8 +78,8 @@ def test_a_run_that_stopped_before_the_heads_learnt_resumes(models_cache, faces,
     assert second.heads_optimiser.state_dict()["state"]
 
 
-def test_it_learns_to_reconstruct(models_cache, faces):
-    training = GeneratorTraining(_config(autoencode=100), faces, "cpu")
+def test_it_learns_the_faces_from_their_z(models_cache, faces):
+    training = GeneratorTraining(_config(regression=100), faces, "cpu")
     first = training.step(0)["difference"]
     for number in range(1, 20):
         last = training.step(number)["difference"]
