@@ -7,9 +7,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deid_udf.detect.boxes import iou
 from deid_udf.detect.region import Box, Frame, Region
-from deid_udf.detect.union import Found
 from deid_udf.faces.align import apply, ffhq_square, inverse
 from deid_udf.faces.landmarks import DLIB_BOX
 from deid_udf.metrics.privacy import face_distance, plate_distance
@@ -20,8 +18,6 @@ from deid_udf.plates.identify import identify, look_at
 from deid_udf.plates.quad import Quad, quad_of
 from deid_udf.plates.read import Reader, open_reader, read_plates
 from deid_udf.policy import Plates
-
-_SAME_PLACE = 0.3  # IoU from which on a detection stands where the old one stood
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +115,3 @@ def changes(before: Sight, after: Sight) -> dict[str, float]:
     if before.text[0] in PROVINCES:
         told["province_survives"] = float(before.text[0] == after.text[:1])
     return told
-
-
-def still_found(regions: Sequence[Region], found: Sequence[Found]) -> list[bool]:
-    """Whether a detection of the same kind stands where each region stood."""
-    boxes = {kind: np.array([f.region.box for f in found if f.region.kind == kind]) for kind in ("face", "plate")}
-    return [bool(len(boxes[r.kind]) and (iou(np.array(r.box), boxes[r.kind]) >= _SAME_PLACE).any()) for r in regions]

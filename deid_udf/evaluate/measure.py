@@ -7,9 +7,9 @@ import numpy as np
 
 from deid_udf.detect.boxes import shrunk
 from deid_udf.detect.region import Frame, Region
-from deid_udf.detect.union import Found
+from deid_udf.evaluate.again import still_found
 from deid_udf.evaluate.datasets import Sample
-from deid_udf.evaluate.judges import Judges, Sight, changes, still_found
+from deid_udf.evaluate.judges import Judges, Sight, changes
 from deid_udf.metrics import recall, utility
 from deid_udf.pipeline import Pipeline
 from deid_udf.plates.quad import height_of, quad_of
@@ -25,7 +25,8 @@ def compare(
 ) -> list[Row]:
     """What each method costs in utility and buys in privacy, on each picture and object (§5.4 of the paper).
 
-    Every method replaces the same regions, those that the first one finds. Pictures are compared before encoding.
+    Every method replaces the same regions, those that the first one finds. Pictures are compared before encoding. One
+    without regions is only compared with itself.
 
     Args:
         samples, frames: the batch, uint8 (H, W, 3) RGB.
@@ -33,20 +34,23 @@ def compare(
         judges: who measures privacy.
         side: of the difference hash.
     """
-    found = next(iter(methods.values())).find(frames)
-    regions = [[f.region for f in objects] for objects in found]
-    before = judges.look(frames, regions)
     rows: list[Row] = []
     for sample, frame in zip(samples, frames, strict=True):
         rows += _utility(sample.name, ORIGINAL, frame, frame, side)
+    everything = next(iter(methods.values())).find(frames)
+    private = [i for i, objects in enumerate(everything) if objects]
+    names, frames = [samples[i].name for i in private], [frames[i] for i in private]
+    found = [everything[i] for i in private]
+    regions = [[f.region for f in objects] for objects in found]
+    before = judges.look(frames, regions)
     for method, pipeline in methods.items():
         done = pipeline.protect(frames, found=found)
         protected = [p.frame for p in done]
-        after, again = judges.look(protected, regions), pipeline.find(protected)
-        for i, sample in enumerate(samples):
-            rows += _utility(sample.name, method, frames[i], protected[i], side)
-            rows += _privacy(sample.name, method, regions[i], before[i], after[i], again[i])
-            rows += _plates(sample.name, method, regions[i], done[i].replacements, after[i])
+        after, left = judges.look(protected, regions), still_found(pipeline, protected, regions)
+        for i, name in enumerate(names):
+            rows += _utility(name, method, frames[i], protected[i], side)
+            rows += _privacy(name, method, regions[i], before[i], after[i], left[i])
+            rows += _plates(name, method, regions[i], done[i].replacements, after[i])
     return rows
 
 
@@ -101,11 +105,11 @@ def _privacy(
     regions: Sequence[Region],
     before: Sequence[Sight],
     after: Sequence[Sight],
-    found: Sequence[Found],
+    found: Sequence[bool],
 ) -> list[Row]:
     """How far each object moved from what it was, and whether a detector still finds one there."""
     rows = []
-    places = zip(regions, before, after, still_found(regions, found), strict=True)
+    places = zip(regions, before, after, found, strict=True)
     for i, (region, old, new, left) in enumerate(places):
         at = {"kind": region.kind, "object": i, "height": region.height}
         rows.append(row(name, method, "still_found", left, **at))
