@@ -45,9 +45,15 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture, its name below the folder, and every private object on it; None where nobody annotated it."""
+    """One picture.
 
-    file: Path
+    Attributes:
+        file: where it lies, or None where image records hold it.
+        name: its name below the folder, or its image_id.
+        truth: every private object on it; None where nobody annotated it.
+    """
+
+    file: Path | None
     name: str
     truth: tuple[Truth, ...] | None
 

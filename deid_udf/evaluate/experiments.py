@@ -31,10 +31,9 @@ from deid_udf.privacy import NoiseSource, OsNoise
 
 Work = Callable[[Sequence[Sample], Sequence[Frame]], list[measure.Row]]
 
-EPSILONS = tuple(map(Decimal, ("1", "4", "8", "16", "64")))
+EPSILONS = tuple(map(Decimal, ("1", "4", "8", "16", "64")))  # worst case of a whole object, for every pure mechanism
 NOISELESS = Decimal(10**9)  # ε where the noise is far below a grey level: the projection itself
 PAPER_SCALES = tuple(map(Decimal, ("0.05", "0.1", "0.2", "0.4", "0.8")))  # of the noise on each style coordinate
-PLATE_EPSILONS = tuple(map(Decimal, ("1", "7", "28", "112")))  # worst case of a whole plate, for every mechanism
 PLATE_NOISELESS = Decimal(2000)  # ε of a plate at which no symbol changes; exact noise takes minutes at five times that
 _DIGITS = Decimal("1e-12")  # of a step's ε, rounded down
 KINDS = ("tables", "faces", "plates", "recall", "generator")
@@ -106,7 +105,7 @@ def _face_curve(policy: Policy) -> dict[str, Policy]:
 def _plate_curve(policy: Policy) -> dict[str, Policy]:
     """At equal worst-case ε of a whole plate: cyclic Laplace takes its ε a step, so the dearest pattern sets it."""
     curve = {"prior epsilon=0": _with(policy, plates=Prior(name="prior"))}
-    for epsilon in (*PLATE_EPSILONS, PLATE_NOISELESS):
+    for epsilon in (*EPSILONS, PLATE_NOISELESS):
         curve[f"randomized_response {_at(epsilon)}"] = _with(
             policy, plates=RandomizedResponse(name="randomized_response", epsilon=epsilon)
         )

@@ -1,18 +1,21 @@
-"""Measure a folder of pictures over the cluster: long rows into Parquet, resumable by picture."""
+"""Measure a folder of pictures, or image records, over the cluster: long rows into Parquet, resumable by picture."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from deid_udf.errors import Quarantined
 from deid_udf.evaluate.datasets import Sample
 from deid_udf.images.decode import Limits, decode
+from deid_udf.lake.fetch import fetch
+from deid_udf.lake.select import normalise
 from deid_udf.lake.udf import device, gpu_address
 from deid_udf.policy import Policy
 from deid_udf.progress import Progress
@@ -42,93 +45,121 @@ FACE = T.StructType(
 )
 
 
+def of_records(records: DataFrame, limit: int | None = None) -> list[Sample]:
+    """Image records as samples of which nothing is known, by id; the first `limit`."""
+    ids = records.select("image_id").where("image_id IS NOT NULL").distinct().orderBy("image_id")
+    return [Sample(None, row.image_id, None) for row in (ids if limit is None else ids.limit(limit)).collect()]
+
+
 def measure(
-    spark: SparkSession, samples: Sequence[Sample], what: str, policy: Policy, side: int, rows: str
+    spark: SparkSession,
+    samples: Sequence[Sample],
+    what: str,
+    policy: Policy,
+    side: int,
+    rows: str,
+    records: DataFrame | None = None,
 ) -> pd.DataFrame:
     """Measure what is not measured yet, and return every row.
 
     Args:
         spark: the session.
-        samples: the pictures, readable under these paths on every executor.
+        samples: the pictures; files must be readable under these paths on every executor.
         what: an experiment of `evaluate.experiments.KINDS`.
         policy: the policy that is compared.
         side: of the difference hash.
         rows: Parquet folder of the rows; measured pictures found there are not measured again.
+        records: where samples of `of_records` have their bytes.
     """
     text = policy.canonical()
 
-    def work(chosen: Sequence[int]) -> list[dict[str, Any]]:
+    def pictures(chosen: Sequence[int]) -> DataFrame:
+        files = [(i, samples[i].name, str(samples[i].file)) for i in chosen]
+        named = spark.createDataFrame(files, "number int, image_id string, uri string")
+        if records is None:
+            return named.withColumn("image", F.lit(None).cast("binary"))
+        bytes_of = normalise(records).select("image_id", "image", "uri").dropDuplicates(["image_id"])
+        return named.drop("uri").join(bytes_of, "image_id")
+
+    def work(batch: pd.DataFrame) -> list[dict[str, Any]]:
         from deid_udf.evaluate.experiments import open_work
         from deid_udf.evaluate.measure import row
 
-        read = [(samples[i], _frame(samples[i].file)) for i in chosen]
+        given = zip(batch.number, batch.image, batch.uri, strict=True)
+        read = [(samples[i], _frame(data, uri)) for i, data, uri in given]
         seen = [(sample, frame) for sample, frame in read if frame is not None]
         measure_batch = open_work(what, text, side, device(gpu_address()))
         found = measure_batch([s for s, _ in seen], [f for _, f in seen]) if seen else []
         return [*found, *(row(s.name, "", "measured", float(f is not None)) for s, f in read)]
 
-    measured = _resumed(spark, [s.name for s in samples], work, ROW, rows, f"evaluate {what}")
+    measured = _resumed(spark, [s.name for s in samples], pictures, work, ROW, rows, f"evaluate {what}")
     return measured[measured.metric != "measured"]
 
 
 def describe_faces(
-    spark: SparkSession, training: Sequence[Sample], count: int, generator: str, rows: str
+    spark: SparkSession, training: Mapping[str, Path], count: int, generator: str, rows: str
 ) -> pd.DataFrame:
     """Describe `count` samples of a generator and its training faces (`evaluate.generator`), samples first.
 
     Args:
         spark: the session.
-        training: the pictures that the generator was trained on.
+        training: name → file of the pictures that the generator was trained on.
         count: samples, seeded by their number.
         generator: as a policy names it.
         rows: as in `measure`.
     """
 
-    def work(chosen: Sequence[int]) -> list[dict[str, Any]]:
+    def work(batch: pd.DataFrame) -> list[dict[str, Any]]:
         from deid_udf.evaluate.generator import describe, samples, training_face
 
-        drawn = [i for i in chosen if i < count]
+        drawn = [i for i in batch.number if i < count]
+        known = [i for i in batch.number if i >= count]
         faces = samples(generator, drawn, device(gpu_address())) if drawn else []
-        faces += [training_face(training[i - count].file) for i in chosen if i >= count]
-        return describe([names[i] for i in chosen], faces)
+        faces += [training_face(training[names[i]]) for i in known]
+        return describe([names[i] for i in drawn + known], faces)
 
-    names = [f"sample {i}" for i in range(count)] + [s.name for s in training]
-    return _resumed(spark, names, work, FACE, rows, "describe faces").set_index("file", drop=False).loc[names]
+    def numbers(chosen: Sequence[int]) -> DataFrame:
+        return spark.createDataFrame([(i,) for i in chosen], "number int")
+
+    names = [f"sample {i}" for i in range(count)] + [*training]
+    described = _resumed(spark, names, numbers, work, FACE, rows, "describe faces")
+    return described.set_index("file", drop=False).loc[names]
 
 
 def _resumed(
     spark: SparkSession,
     names: Sequence[str],
-    work: Callable[[Sequence[int]], list[dict[str, Any]]],
+    pictures: Callable[[Sequence[int]], DataFrame],
+    work: Callable[[pd.DataFrame], list[dict[str, Any]]],
     schema: T.StructType,
     rows: str,
     title: str,
 ) -> pd.DataFrame:
-    """The rows of `work` on the numbers of `names`: those that `rows` does not hold yet are made, a slice at a time."""
+    """The rows of `work` on `pictures` of the numbers of `names`: those that `rows` has not yet, a slice at a time."""
     done = _known(spark, schema, rows)
-    left = [(i,) for i, name in enumerate(names) if name not in done]
+    left = [i for i, name in enumerate(names) if name not in done]
     with Progress(title, len(left)) as progress:
         count = progress.accumulator(spark.sparkContext)
 
         def run(batches: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
             for batch in batches:
-                found = work(sorted(batch["number"].tolist()))
+                found = work(batch.sort_values("number"))
                 count.add(len(batch))
                 yield pd.DataFrame(found, columns=schema.names)
 
         for start in range(0, len(left), _SLICE):
-            some = spark.createDataFrame(left[start : start + _SLICE], "number int")
-            tasks = max(1, -(-min(_SLICE, len(left) - start) // _BATCH))
-            some.repartition(tasks).mapInPandas(run, schema).write.mode("append").parquet(rows)
+            some = left[start : start + _SLICE]
+            tasks = max(1, -(-len(some) // _BATCH))
+            pictures(some).repartition(tasks).mapInPandas(run, schema).write.mode("append").parquet(rows)
     everything = spark.read.schema(schema).parquet(rows).toPandas()
     return everything[everything.file.isin(set(names))]
 
 
-def _frame(file: Path) -> NDArray[np.uint8] | None:
+def _frame(data: bytes | None, uri: str) -> NDArray[np.uint8] | None:
     """The picture, or None where it cannot be read: its row `measured` is then 0."""
     try:
-        return decode(file.read_bytes(), Limits()).frame
-    except (OSError, Quarantined):
+        return decode(fetch(uri) if data is None else data, Limits()).frame
+    except Quarantined:
         return None
 
 

@@ -62,7 +62,7 @@ def _utility(rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[tuple[str, bo
                 cells.append(_cell(there.get(method)))
         for baseline in BASELINES:
             ours = there[OURS] / there[baseline] if there else None
-            cells += [_cell(row["ratio"][baseline]), _cell(ours)]
+            cells += [_ratio(row["ratio"][baseline], row["interval"][baseline]), _cell(ours)]
         body.append(cells)
     compared = [row for row in rows if row["paper"] and None not in row["better"].values()]
     won = sum(all(row["better"].values()) for row in compared)
@@ -115,6 +115,14 @@ def _generator(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
     ]
     nearest = plots.histogram("dlib distance to the nearest training face", told["nearest"], told["known_below"])
     return {"figures": figures, "nearest": nearest, "closest": _flat(told["closest"])}
+
+
+def _ratio(value: float | None, interval: tuple[float, float] | None) -> Cell:
+    """A ratio and, in brackets, its interval."""
+    if value is None or interval is None:
+        return _cell(value)
+    low, high = interval
+    return f"{value:.3g} ({low:.3g} to {high:.3g})", repr(value)
 
 
 def _cell(value: float | str | None) -> Cell:

@@ -6,6 +6,7 @@ import sys
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,7 +25,7 @@ plates: {mechanism: {name: randomized_response, epsilon: 7}}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, models_cache):
-    """Three grey streets with a drawn plate, which is annotated, and one without."""
+    """Three grey streets with a drawn plate, which is annotated, and one without; the same as image records."""
     data = tmp_path_factory.mktemp("data")
     (data / "images").mkdir()
     rows = []
@@ -39,18 +40,32 @@ def folder(tmp_path_factory, models_cache):
         cv2.imwrite(str(data / "images" / f"{i}.png"), street[..., ::-1])
         rows.append({"file": f"{i}.png", "objects": objects})
     (data / "annotations.json").write_text(json.dumps(rows))
+    files = sorted((data / "images").iterdir())
+    inline = [file.read_bytes() if i % 2 else None for i, file in enumerate(files)]
+    uris = [None if i % 2 else file.as_uri() for i, file in enumerate(files)]
+    (data / "records").mkdir()
+    columns = {"image_id": [file.stem for file in files], "image": inline, "uri": uris}
+    pq.write_table(pa.table(columns), data / "records" / "part-0.parquet")
     (data / "policy.yaml").write_text(POLICY)
     return data
 
 
-def _evaluate(folder, what, *more):
-    result = folder / f"{what}.json"
-    command = [sys.executable, "jobs/evaluate.py", "--what", what, "--data", str(folder), "--json", str(result), *more]
-    done = subprocess.run(
-        [*command, "--policy", str(folder / "policy.yaml")], cwd=ROOT, capture_output=True, text=True, timeout=600
-    )
+def _job(folder, what, *more, data="."):
+    command = [sys.executable, "jobs/evaluate.py", "--what", what, "--data", str(folder / data), *more]
+    command += ["--json", str(folder / f"{what}.json"), "--policy", str(folder / "policy.yaml")]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+
+
+def _evaluate(folder, what, *more, data="."):
+    done = _job(folder, what, *more, data=data)
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(result.read_text()), json.loads(done.stdout.splitlines()[-1])
+    return json.loads((folder / f"{what}.json").read_text()), json.loads(done.stdout.splitlines()[-1])
+
+
+def test_records_have_no_boxes_to_recall(folder):
+    done = _job(folder, "recall", data="records")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: recall needs a folder")
 
 
 def test_recall_by_size_is_resumed(folder):
@@ -67,8 +82,9 @@ def test_recall_by_size_is_resumed(folder):
     assert {row["detector"] for row in result["recall"]} >= {"union", "mask_rcnn_lite"}
 
 
-def test_tables_stand_beside_the_papers(folder):
-    result, summary = _evaluate(folder, "tables", "--html", str(folder / "page.html"), "--dhash-side", "256")
+def test_tables_of_image_records_stand_beside_the_papers(folder):
+    more = ("--html", str(folder / "page.html"), "--dhash-side", "256")
+    result, summary = _evaluate(folder, "tables", *more, data="records")
     assert summary["pictures"] == 4
     methods = {"original", "ours", "blur", "mosaic", "dp_pix"}
     by_metric = {row["metric"]: row for row in result["table_1"]}

@@ -23,7 +23,7 @@ RUN_BY = {
     "jobs/demo.py": ["tests/e2e/test_demo.py::test_the_demo_protects_every_picture_and_says_so"],
     "jobs/erase.py": ["tests/spark/test_erasure.py::test_after_an_erasure_no_file_of_the_lake_holds_the_image"],
     "jobs/evaluate.py": [
-        "tests/spark/test_evaluate.py::test_tables_stand_beside_the_papers",
+        "tests/spark/test_evaluate.py::test_tables_of_image_records_stand_beside_the_papers",
         "tests/spark/test_evaluate.py::test_recall_by_size_is_resumed",
         "tests/spark/test_evaluate.py::test_a_generator_is_examined",
     ],

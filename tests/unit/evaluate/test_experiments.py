@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from deid_udf.evaluate.experiments import PLATE_EPSILONS, policies
+from deid_udf.evaluate.experiments import EPSILONS, policies
 from deid_udf.pipeline import Pipeline
 from deid_udf.policy import CyclicLaplace, RandomizedResponse, load_policy
 from deid_udf.privacy import KeyedNoise
@@ -16,7 +16,7 @@ def test_the_rows_of_a_plate_curve_spend_what_their_name_says(mechanism):
     street = load_policy("conf/policy/street.yaml")
     alone = street.model_copy(update={"plates": street.plates.model_copy(update={"fallback": "cn-blue"})})
     curve = policies("plates", alone)
-    for epsilon in PLATE_EPSILONS:
+    for epsilon in EPSILONS:
         pipeline = Pipeline(curve[f"{mechanism} epsilon={epsilon}"], noise=KeyedNoise(bytes(32)))
         cost = pipeline._protectors["plate"].cost
         assert cost is not None

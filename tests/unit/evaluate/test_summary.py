@@ -24,6 +24,7 @@ def test_means_ratios_and_verdicts() -> None:
     )
     l0, ssim = summary.utility_table(rows, paper.TABLE_1)
     assert l0["ratio"] == {"blur": 0.25, "mosaic": 0.5}
+    assert l0["interval"] == {"blur": (0.25, 0.25), "mosaic": (0.5, 0.5)}  # pictures alike leave no doubt
     assert l0["better"] == {"blur": True, "mosaic": True}
     assert ssim["better"] == {"blur": False, "mosaic": True}
     assert l0["paper"]["ours"] == 44_674
@@ -34,6 +35,37 @@ def test_untouched_pictures_do_not_flatter_the_means() -> None:
     (l0,) = summary.utility_table(rows, paper.TABLE_1)
     assert l0["pictures"] == 1
     assert l0["here"] == {"ours": 10, "blur": 20}
+
+
+def test_a_ratios_interval_tells_few_pictures_from_many() -> None:
+    def interval(repeats: int) -> tuple[float, float]:
+        values = [(f"{n}{i}", m, "l2", v) for n in range(repeats) for i, v in enumerate((10, 30)) for m in ("ours",)]
+        values += [(f, "blur", "l2", 20) for f, *_ in values] + [(f, m, "l0", 1) for f, m, *_ in values]
+        l2 = next(row for row in summary.utility_table(_rows(*values), paper.TABLE_1) if row["metric"] == "l2")
+        assert l2["ratio"]["blur"] == 1
+        found: tuple[float, float] = l2["interval"]["blur"]
+        return found
+
+    (low, high), (closer_low, closer_high) = interval(2), interval(50)
+    assert low == 0.5 < closer_low < 1 < closer_high < high == 1.5
+
+
+def test_methods_keep_their_order_and_missing_baselines_have_no_ratio() -> None:
+    (l0,) = summary.utility_table(_rows(("a", "ours", "l0", 3), ("a", "dp_pix", "l0", 4)), paper.TABLE_1)
+    assert list(l0["here"]) == ["ours", "dp_pix"]
+    assert l0["ratio"] == l0["interval"] == {"blur": None, "mosaic": None}
+
+
+def test_shares_of_legible_faces_have_upper_bounds() -> None:
+    rows = [("a", "ours", "dlib_distance", 0.9, "face", 40.0)] * 60 + [
+        ("a", "ours", "dlib_distance", 0.1, "face", 31.0)
+    ]
+    rows += [("a", "blur", "dlib_distance", 0.1, "face", 40.0)] * 2
+    columns = ["file", "method", "metric", "value", "kind", "height"]
+    ours, blur = summary.privacy_table(pd.DataFrame(rows, columns=columns))
+    assert (ours["faces"], ours["legible_faces"], ours["within_dlib"]) == (61, 60, 0)
+    assert ours["within_dlib_at_most"] == pytest.approx(1 - 0.05 ** (1 / 60))  # the rule of three: about 3 / 60
+    assert (blur["within_dlib"], blur["within_dlib_at_most"], blur["within_facenet"]) == (1, None, None)
 
 
 def test_privacy_thresholds() -> None:
@@ -48,9 +80,9 @@ def test_privacy_thresholds() -> None:
     ]
     plates += [("new_text_read", 1), ("province_survives", 0), ("country_survives", 1), ("plate_epsilon", 7)]
     rows = pd.DataFrame(
-        [("a", "ours", metric, value, "face") for metric, value in faces]
-        + [("a", "ours", metric, value, "plate") for metric, value in plates],
-        columns=["file", "method", "metric", "value", "kind"],
+        [("a", "ours", metric, value, "face", 40.0) for metric, value in faces]
+        + [("a", "ours", metric, value, "plate", 40.0) for metric, value in plates],
+        columns=["file", "method", "metric", "value", "kind", "height"],
     )
     (ours,) = summary.privacy_table(rows)
     assert ours["protected_paper"] == pytest.approx(2 / 3)
