@@ -20,8 +20,8 @@ from deid_udf.lake.udf import device, gpu_address
 from deid_udf.policy import Policy
 from deid_udf.progress import Progress
 
-_BATCH = 8  # pictures that a worker holds at once
-_SLICE = 64  # pictures between two points from which an interrupted evaluation resumes
+_BATCH = 8  # pictures, at most, that a worker holds at once
+_SLICE = 64  # pictures, or a batch a core, between two points from which an interrupted evaluation resumes
 
 ROW = T.StructType(
     [
@@ -147,9 +147,11 @@ def _resumed(
                 count.add(len(batch))
                 yield pd.DataFrame(found, columns=schema.names)
 
-        for start in range(0, len(left), _SLICE):
-            some = left[start : start + _SLICE]
-            tasks = max(1, -(-len(some) // _BATCH))
+        cores = spark.sparkContext.defaultParallelism
+        stride = max(_SLICE, _BATCH * cores)
+        for start in range(0, len(left), stride):
+            some = left[start : start + stride]
+            tasks = min(len(some), cores * -(-len(some) // (_BATCH * cores)))  # as many for every core
             pictures(some).repartition(tasks).mapInPandas(run, schema).write.mode("append").parquet(rows)
     everything = spark.read.schema(schema).parquet(rows).toPandas()
     return everything[everything.file.isin(set(names))]
