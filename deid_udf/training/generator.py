@@ -38,7 +38,8 @@ class GeneratorConfig(BaseModel):
     coordinates: int
     regression: int
     heads_first: int
-    likeness: float
+    ramp: int
+    verdict: float
     colour: float
     feature_side: int
     average_images: int
@@ -127,10 +128,11 @@ class GeneratorTraining:
         config = self.config
         random = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
         losses = {}
+        judged = number - config.regression - config.heads_first  # steps that the generator has been judged for
         if number >= config.regression:
             losses["heads"] = self._teach_heads(random)
-        if not config.regression <= number < config.regression + config.heads_first:
-            losses |= self._teach_generator(random, judged=number >= config.regression)
+        if number < config.regression or judged >= 0:
+            losses |= self._teach_generator(random, config.verdict * min(1.0, max(0, judged + 1) / config.ramp))
             images = (number + 1) * config.batch
             half_life = min(config.average_images, max(0.05 * images, 500))
             self.average.update(self.generator, 0.5 ** (config.batch / half_life))  # early in a run it follows fast
@@ -148,8 +150,9 @@ class GeneratorTraining:
         _update(loss, self.heads_optimiser)
         return loss.item()
 
-    def _teach_generator(self, random: torch.Generator, *, judged: bool) -> dict[str, float]:
-        """Half of the faces from the prior, half from the z of real ones; all of these until heads judge."""
+    def _teach_generator(self, random: torch.Generator, weight: float) -> dict[str, float]:
+        """Half of the faces from the prior, half from the z of real ones; all of these until the heads' verdict has a weight."""
+        judged = weight > 0
         known = self.config.batch // 2 if judged else self.config.batch
         faces, z = self._real(known, random)
         made = self._generate(torch.cat([z, self._normal(self.config.batch - known, random)]))
@@ -160,7 +163,7 @@ class GeneratorTraining:
             seen = self._features(made, grad=True)
             with self._half():
                 verdict = generator_loss(self.heads(seen))
-            loss = verdict + self.config.likeness * unlike
+            loss = unlike + weight * verdict
             losses["generator"] = verdict.item()
         _update(loss, self.generator_optimiser)
         return losses
