@@ -151,7 +151,7 @@ class GeneratorTraining:
         return loss.item()
 
     def _teach_generator(self, random: torch.Generator, weight: float) -> dict[str, float]:
-        """Half of the faces from the prior, half from the z of real ones; all of these until the heads' verdict has a weight."""
+        """On faces half from the prior, half from the z of real ones; all from these while the verdict has no weight."""
         judged = weight > 0
         known = self.config.batch // 2 if judged else self.config.batch
         faces, z = self._real(known, random)
