@@ -1,11 +1,10 @@
 """Folders of pictures with what is known about them.
 
-Four layouts, told apart by the file that describes them; pictures lie in `images/` beside it, or in the folder itself:
+Three layouts, told apart by the file that describes them; pictures lie in `images/` beside it, or in the folder itself:
 
 * `annotations.json`: `[{"file", "objects": [{"label", "box": [x0, y0, x1, y1], "text"?}]}]`
 * `index.csv` with `file, centre_x, centre_y, width, height, rotation_deg, text`: rotated plates
-* `pairs.json`: `[{"a", "b", "same"}]`: pairs of pictures of one or of two people
-* none of them: pictures of which nothing is known
+* neither: pictures of which nothing is known
 """
 
 import csv
@@ -58,15 +57,6 @@ class Sample:
     truth: tuple[Truth, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two pictures, and whether they show one person."""
-
-    a: Path
-    b: Path
-    same: bool
-
-
 def read_samples(folder: Path, limit: int | None = None) -> list[Sample]:
     """Every picture of the folder, in the order of its description, else by name.
 
@@ -87,17 +77,6 @@ def read_samples(folder: Path, limit: int | None = None) -> list[Sample]:
     if not samples:
         raise UsageError(f"{folder} holds no pictures")
     return samples[:limit]
-
-
-def read_pairs(folder: Path, limit: int | None = None) -> list[Pair]:
-    """The pairs of a folder with `pairs.json`; an empty list for one without."""
-    file = folder / "pairs.json"
-    if not file.exists():
-        return []
-    images = _images(folder)
-    return [
-        Pair(images / row["a"], images / row["b"], bool(row["same"])) for row in json.loads(file.read_text())[:limit]
-    ]
 
 
 def _images(folder: Path) -> Path:

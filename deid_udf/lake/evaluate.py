@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from deid_udf.errors import Quarantined
@@ -21,7 +20,7 @@ from deid_udf.policy import Policy
 from deid_udf.progress import Progress
 
 _BATCH = 8  # pictures, at most, that a worker holds at once
-_SLICE = 64  # pictures, or a batch a core, between two points from which an interrupted evaluation resumes
+_ROUNDS = 2  # batches a core between two points from which an interrupted evaluation resumes
 
 ROW = T.StructType(
     [
@@ -74,12 +73,12 @@ def measure(
     text = policy.canonical()
 
     def pictures(chosen: Sequence[int]) -> DataFrame:
-        files = [(i, samples[i].name, str(samples[i].file)) for i in chosen]
-        named = spark.createDataFrame(files, "number int, image_id string, uri string")
         if records is None:
-            return named.withColumn("image", F.lit(None).cast("binary"))
+            files = [(i, _uri(samples[i]), None) for i in chosen]
+            return spark.createDataFrame(files, "number int, uri string, image binary")
+        named = spark.createDataFrame([(i, samples[i].name) for i in chosen], "number int, image_id string")
         bytes_of = normalise(records).select("image_id", "image", "uri").dropDuplicates(["image_id"])
-        return named.drop("uri").join(bytes_of, "image_id")
+        return named.join(bytes_of, "image_id")
 
     def work(batch: pd.DataFrame) -> list[dict[str, Any]]:
         from deid_udf.evaluate.experiments import open_work
@@ -148,13 +147,17 @@ def _resumed(
                 yield pd.DataFrame(found, columns=schema.names)
 
         cores = spark.sparkContext.defaultParallelism
-        stride = max(_SLICE, _BATCH * cores)
+        stride = _ROUNDS * _BATCH * cores
         for start in range(0, len(left), stride):
             some = left[start : start + stride]
             tasks = min(len(some), cores * -(-len(some) // (_BATCH * cores)))  # as many for every core
             pictures(some).repartition(tasks).mapInPandas(run, schema).write.mode("append").parquet(rows)
     everything = spark.read.schema(schema).parquet(rows).toPandas()
     return everything[everything.file.isin(set(names))]
+
+
+def _uri(sample: Sample) -> str | None:
+    return None if sample.file is None else sample.file.absolute().as_uri()
 
 
 def _frame(data: bytes | None, uri: str) -> NDArray[np.uint8] | None:

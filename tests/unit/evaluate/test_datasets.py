@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from deid_udf.errors import UsageError
-from deid_udf.evaluate.datasets import Pair, Sample, Truth, read_pairs, read_samples
+from deid_udf.evaluate.datasets import Sample, Truth, read_samples
 
 
 @pytest.fixture
@@ -54,12 +54,6 @@ def test_rotated_boxes_keep_their_corners_within_an_upright_one(folder: Path) ->
 def test_an_index_without_boxes_is_no_annotation(folder: Path) -> None:
     (folder / "index.csv").write_text("file,licence\nb.jpg,CC0-1.0\n")
     assert [s.truth for s in read_samples(folder)] == [None, None]
-
-
-def test_pairs(folder: Path) -> None:
-    assert read_pairs(folder) == []
-    (folder / "pairs.json").write_text(json.dumps([{"a": "a.PNG", "b": "b.jpg", "same": True}]))
-    assert read_pairs(folder) == [Pair(folder / "images" / "a.PNG", folder / "images" / "b.jpg", True)]
 
 
 @pytest.mark.parametrize("text", ["{", "[{}]", '[{"file": "a", "objects": [{"label": "dog", "box": [1, 2, 3, 4]}]}]'])
