@@ -151,7 +151,7 @@ class GeneratorTraining:
         return loss.item()
 
     def _teach_generator(self, random: torch.Generator, weight: float) -> dict[str, float]:
-        """On faces half from the prior, half from the z of real ones; all from these while the verdict has no weight."""
+        """Half of the faces are real ones given back, half from the prior; without a verdict all are real ones."""
         judged = weight > 0
         known = self.config.batch // 2 if judged else self.config.batch
         faces, z = self._real(known, random)
