@@ -122,7 +122,7 @@ def _ratio(value: float | None, interval: tuple[float, float] | None) -> Cell:
     if value is None or interval is None:
         return _cell(value)
     low, high = interval
-    return f"{value:.3g} ({low:.3g} to {high:.3g})", repr(value)
+    return f"{value:.3g} ({low:.3g}–{high:.3g})", repr(value)
 
 
 def _cell(value: float | str | None) -> Cell:

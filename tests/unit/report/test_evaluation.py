@@ -31,7 +31,7 @@ def test_tables_beside_the_papers(tables):
     picture = np.full((8, 8, 3), 200, np.uint8)
     html = page(tables, [("a drawn street", picture)])
     assert html.count("better than blur and mosaic on 1 of 2 metrics") == 2
-    assert "0.25 (0.25 to 0.25)" in html  # ours over blur, and its interval
+    assert "0.25 (0.25–0.25)" in html  # ours over blur, and its interval
     assert "169,225" in html  # the paper's L0 of blur, Table 1
     assert "256² bits" in html
     assert "a drawn street" in html
