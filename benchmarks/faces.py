@@ -40,6 +40,7 @@ from deid_udf.training.encoder import HELD_OUT_EVERY
 DETECTION = policy.Detection(detectors=(policy.DetectorChoice(model="centerface", threshold=0.3),))
 SHEET = [(f"P{i:03d}", kind) for i in (1, 2, 4, 5, 6, 7) for kind in ("amateur_selfie", "studio_portrait")]
 TILE = 180  # pixels
+PART = 10  # faces projected together
 RING = 4  # pixels on each side of a mask's border that the seam is measured on
 
 
@@ -74,32 +75,31 @@ def speed() -> None:
 
 
 def projection(folder: Path, count: int, steps: int, size: int) -> None:
-    """Loss (Eq. 18) of the mean, the encoder, optimisation and hybrid on aligned faces, and their core-seconds."""
+    """Loss (Eq. 18) of the mean, the encoder, hybrid and optimisation on aligned faces, and their core-seconds.
+
+    One run a start: its loss after n steps is what n steps reach. Printed part by part, over all faces so far.
+    """
     held_out = sorted(folder.glob("*.jpg"))[::HELD_OUT_EVERY]
-    files = held_out[:: max(1, len(held_out) // count)][:count]
-    faces = [_read(f) for f in files]
+    faces = [_read(f) for f in held_out[:: max(1, len(held_out) // count)][:count]]
     small = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in faces])
     images = torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1
     space, loss = open_latent_space("mobilestylegan"), models.opened(MODEL, "cpu", load_perceptual_loss)
-    generator, mean = MobileStyleGan("cpu"), np.zeros((len(faces), space.size))
     start = time.process_time()
     encoded = encode(faces, generator="mobilestylegan", device="cpu")
     encoding = (time.process_time() - start) / len(faces)
-    print("| projection | steps | loss, mean | core-s a face |\n|---|---|---|---|")
-    for name, first, most in (
-        ("mean", mean, 0),
-        ("encode", encoded, 0),
-        ("hybrid", encoded, 20),
-        ("hybrid", encoded, 60),
-        ("optimise", mean, 20),
-        ("optimise", mean, 60),
-        ("optimise", mean, steps),
+    run = partial(optimise, generator=MobileStyleGan("cpu"), space=space, loss=loss, tolerance=0)
+    for name, first, most, shown in (
+        ("encode, then hybrid", encoded, 60, (0, 5, 10, 20, 40, 60)),
+        ("mean, then optimise", np.zeros_like(encoded), steps, (0, 20, 60, 100, 200, steps)),
     ):
-        start = time.process_time()
-        _, losses = optimise(images, start=first, generator=generator, space=space, loss=loss, steps=most, tolerance=0)
-        seconds = (time.process_time() - start) / len(faces)
-        seconds = (encoding if name in ("encode", "hybrid") else 0.0) + (seconds if most else 0.0)
-        print(f"| {name} | {most} | {losses.mean():.3f} | {seconds:.4f} |", flush=True)
+        found, start = np.empty((most + 1, 0)), time.process_time()
+        print(f"\n{name}\n| faces | {' | '.join(map(str, shown))} | core-s a step |\n|---|{'---|' * (len(shown) + 1)}")
+        for part in (slice(i, i + PART) for i in range(0, len(faces), PART)):
+            found = np.hstack([found, run(images[part], start=first[part], steps=most)[1]])
+            seconds = (time.process_time() - start) / found.size
+            row = " | ".join(f"{v:.3f}" for v in found[list(shown)].mean(1))
+            print(f"| {found.shape[1]} | {row} | {seconds:.4f} |", flush=True)
+    print(f"\nencoder: {encoding:.4f} core-s a face")
 
 
 def seams(folder: Path, count: int) -> None:

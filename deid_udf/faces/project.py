@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from deid_udf import models, policy
 from deid_udf.detect.region import Frame
 from deid_udf.faces.encoder import SIZE, load_encoder
+from deid_udf.faces.lbfgs import minimise
 from deid_udf.faces.perceptual import MODEL as VGG
 from deid_udf.faces.perceptual import PerceptualLoss, load_perceptual_loss
 from deid_udf.generator.base import Generator, fitting_size
@@ -25,6 +26,7 @@ from deid_udf.generator.registry import encoder_model, open_generator, open_late
 
 _OPTIMISED_SIZE = 128  # pixels at which faces are compared
 _BATCH = 8  # faces optimised together
+_LEAST_CURVATURE = 3e-5  # of the strongest: how far the weakest coordinates may run
 
 Projector = Callable[[Sequence[Frame]], Floats]
 """uint8 (s, s, 3) RGB crops that fill the FFHQ square → whitened latents (n, d)."""
@@ -75,49 +77,50 @@ def optimise(
     space: LatentSpace,
     loss: PerceptualLoss,
     steps: int,
-    learning_rate: float = 0.1,
     mse_weight: float = 1.0,
     tolerance: float = 1e-3,
     patience: int = 10,
 ) -> tuple[Floats, NDArray[np.float32]]:
-    """Algorithm 3: min over v of L_percept(G(v), I) + λ/N · ‖G(v) − I‖², by Adam, for a batch.
+    """Algorithm 3: min over v of L_percept(G(v), I) + λ/N · ‖G(v) − I‖², by L-BFGS, for a batch.
 
     Args:
         crops: float32 (n, 3, s, s) in [-1, 1]; s is one of the generator's sizes.
         start: (n, d) whitened latents to begin with.
         generator, space: G and its whitened latent space.
         loss: L_percept.
-        steps: most steps taken.
-        learning_rate: of Adam, in units of the prior's standard deviation; falls to a tenth along a cosine.
+        steps: most steps taken, of one generated face each.
         mse_weight: λ of Eq. 18.
-        tolerance, patience: converged once no face's best loss fell by this share within this many steps.
+        tolerance, patience: a face has converged once its loss fell by less than this share in this many steps.
 
     Returns:
-        The best latents (n, d) seen, and each face's loss there (n,).
+        The best latents (n, d) seen, and each face's lowest loss after each step, (1 + steps taken, n).
     """
-    latents = torch.tensor(start, dtype=torch.float32, device=crops.device, requires_grad=True)
-    to_style = StyleMap(space, crops.device)
-    optimiser = torch.optim.Adam([latents], learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1), learning_rate / 10)
-    wanted = loss.features(crops)
-    best, lowest = latents.detach().clone(), torch.full((len(crops),), torch.inf, device=crops.device)
-    reference, since = lowest.clone(), 0
-    for step in range(steps + 1):
+    to_style, wanted = StyleMap(space, crops.device), loss.features(crops)
+
+    def difference(latents: Tensor, which: Tensor) -> Tensor:
         made = generator.synthesize(to_style(latents), crops.shape[-1])
-        losses = loss.distance(made, wanted) + mse_weight * (made - crops).square().mean((1, 2, 3))
-        better = losses.detach() < lowest
-        best[better], lowest[better] = latents.detach()[better], losses.detach()[better]
-        if bool((lowest < reference * (1 - tolerance)).any()):
-            reference, since = lowest.clone(), 0
-        else:
-            since += 1
-        if step == steps or since >= patience:
-            break
-        optimiser.zero_grad()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-    return best.double().cpu().numpy(), lowest.cpu().numpy()
+        percept = loss.distance(made, [layer[which] for layer in wanted])
+        return percept + mse_weight * (made - crops[which]).square().mean((1, 2, 3))
+
+    best, losses = minimise(
+        difference,
+        torch.tensor(start, dtype=torch.float32, device=crops.device),
+        curvature=torch.tensor(_curvature(space), dtype=torch.float32, device=crops.device),
+        steps=steps,
+        tolerance=tolerance,
+        patience=patience,
+    )
+    return best.double().cpu().numpy(), losses.cpu().numpy()
+
+
+def _curvature(space: LatentSpace) -> Floats:
+    """How strongly the loss bends along each whitened coordinate, (d,), up to a factor.
+
+    Of MobileStyleGAN's 512 the first 16 move the picture and the last 300 hardly do: on generated faces the diagonal of
+    the Gauss-Newton matrix falls about as the third power of the coordinate's scale, over four orders of magnitude.
+    """
+    relative = space.scale / space.scale.max()
+    return np.asarray(relative**3 + _LEAST_CURVATURE, np.float64)
 
 
 class StyleMap:
