@@ -3,8 +3,8 @@
 Against a discriminator alone, one convincing face in many colours is a good answer for a long time. Whoever has to give
 back many different faces, each from its own z, cannot fall for it. An encoder that learns those z beside the generator
 can: it moves them all to where the discriminator is pleased. So they are computed once and stay. The leading principal
-components of what `difference` compares, whitened, are nearly distributed as the prior; the rest of z is noise, left to
-the detail that nobody can foresee.
+components of coarse features, whitened, are nearly distributed as the prior; the rest of z is noise, left to the detail
+that nobody can foresee.
 """
 
 import torch
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from deid_udf.training.projected import ProjectedFeatures
 
 _SIDE = 64  # pixels at which faces are compared
-_COARSE = 2  # index of the first feature map that counts without detail: strides 16 and 32
-_PIXELS = 16  # pixels a side of the picture that counts without detail
+_PIXELS = 16  # and those of the coarse picture
+_COARSE = 3  # index of the first level that makes codes: maps at strides 16 and 32, the coarse picture
 _AT_ONCE = 256  # faces described together
 
 
@@ -33,7 +33,7 @@ class FaceCodes(nn.Module):
     def __init__(self, features: ProjectedFeatures, faces: Tensor, coordinates: int) -> None:
         super().__init__()
         with torch.no_grad():
-            parts = [_levels(features, some, detail=False) for some in torch.split(faces, _AT_ONCE)]
+            parts = [_levels(features, some)[_COARSE:] for some in torch.split(faces, _AT_ONCE)]
         levels = [torch.cat(level).flatten(1) for level in zip(*parts, strict=True)]
         centred = [level - level.mean(0) for level in levels]
         described = torch.cat([level / level.norm() for level in centred], 1)
@@ -45,24 +45,23 @@ class FaceCodes(nn.Module):
         return torch.cat([self.codes[chosen], noise[:, self.codes.shape[1] :]], 1)
 
 
-def difference(features: ProjectedFeatures, made: Tensor, faces: Tensor, *, detail: bool) -> Tensor:
+def difference(features: ProjectedFeatures, made: Tensor, faces: Tensor) -> Tensor:
     """How unlike two batches (n, 3, s, s) are, relative to how unlike the faces are among themselves; float32 ().
 
-    Squared distance of frozen feature maps at 64 pixels a side, and of pictures; 1 is what the faces' mean would have.
-    Without `detail` the two coarsest maps and pictures of 16 pixels count: what makes a person. Finer ones are at odds
-    with a discriminator: where detail cannot be foreseen, blur is nearer.
+    Squared distance of frozen feature maps and of pictures at 64 pixels a side, and of pictures at 16; 1 is what the
+    faces' mean would have.
     """
     with torch.no_grad():
-        wanted = _levels(features, faces, detail=detail)
-    found = _levels(features, made, detail=detail)
+        wanted = _levels(features, faces)
+    found = _levels(features, made)
     relative = [(a - b).square().sum() / (b - b.mean(0)).square().sum() for a, b in zip(found, wanted, strict=True)]
     return torch.stack(relative).mean()
 
 
-def _levels(features: ProjectedFeatures, images: Tensor, *, detail: bool) -> list[Tensor]:
+def _levels(features: ProjectedFeatures, images: Tensor) -> list[Tensor]:
+    """From fine to coarse: the picture, its four maps, the picture at 16 pixels."""
     images = _at_size(images, _SIDE)
-    maps, small = features.maps(images), _at_size(images, _PIXELS)
-    return [*maps, images, small] if detail else [*maps[_COARSE:], small]
+    return [images, *features.maps(images), _at_size(images, _PIXELS)]
 
 
 def _at_size(images: Tensor, size: int) -> Tensor:

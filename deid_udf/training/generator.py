@@ -156,7 +156,7 @@ class GeneratorTraining:
         known = self.config.batch // 2 if judged else self.config.batch
         faces, z = self._real(known, random)
         made = self._generate(torch.cat([z, self._normal(self.config.batch - known, random)]))
-        unlike = difference(self.features, made[:known], faces, detail=not judged)
+        unlike = difference(self.features, made[:known], faces)
         losses, loss = {"difference": unlike.item()}, unlike
         if judged:
             self.heads.requires_grad_(False)
