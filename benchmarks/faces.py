@@ -40,7 +40,7 @@ from deid_udf.training.encoder import HELD_OUT_EVERY
 DETECTION = policy.Detection(detectors=(policy.DetectorChoice(model="centerface", threshold=0.3),))
 SHEET = [(f"P{i:03d}", kind) for i in (1, 2, 4, 5, 6, 7) for kind in ("amateur_selfie", "studio_portrait")]
 TILE = 180  # pixels
-PART = 10  # faces projected together
+PART = 4  # faces projected together
 RING = 4  # pixels on each side of a mask's border that the seam is measured on
 
 

@@ -6,6 +6,7 @@ pixel, whatever it does.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ _FEATHER = 0.16  # width of a feathered border, as a share of the region's small
 _RELIT, _LIGHT = 0.5, 45  # how much of the surroundings' light feathered content takes over; levels, softly held
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _SHIFT = 4  # sub-pixel bits of polygon corners
+_DARK = 96  # levels below which a picture's brightest hundredth means night: a face as by day would glare in it
+_GREY = 3  # levels between the channels of a grey
+_STRIDE = 4  # pixels between those looked at for light and colour
 _NEUTRAL = 128  # fill of a region without surroundings
 
 Mask = NDArray[np.bool_]
@@ -41,7 +45,10 @@ def compose(frame: Frame, replacements: Sequence[Replacement]) -> tuple[Frame, M
     for window, mask in areas:
         changed[_slices(window)] |= mask
     canvas = _scrub(frame, areas, changed)
+    light = _light(frame, changed)
     for replacement, (window, mask) in zip(replacements, areas, strict=True):
+        if replacement.blend == "feather":
+            replacement = replace(replacement, content=_as_lit(replacement.content, *light))
         if replacement.blend != "fill" and mask.any():
             view = canvas[_slices(window)]
             view[mask] = _blend(canvas, replacement, window, mask)[mask]
@@ -89,6 +96,21 @@ def _scrub(frame: Frame, areas: Sequence[tuple[Window, Mask]], changed: Mask) ->
         colour = pixels.mean(0) if len(pixels) else np.full(3, _NEUTRAL)
         canvas[_slices(window)][mask] = np.round(colour).astype(np.uint8)
     return canvas
+
+
+def _light(frame: Frame, changed: Mask) -> tuple[float, bool]:
+    """How a frame is lit, from the pixels that stay: a gain ≤ 1 for new content, low at night; whether all is grey."""
+    kept = frame[::_STRIDE, ::_STRIDE][~changed[::_STRIDE, ::_STRIDE]]
+    if not len(kept):
+        return 1.0, False
+    return min(1.0, float(np.quantile(kept.max(1), 0.99)) / _DARK), bool((np.ptp(kept, axis=1) <= _GREY).all())
+
+
+def _as_lit(content: Frame, gain: float, grey: bool) -> Frame:
+    """Content as a picture lit that way would show it."""
+    if grey:
+        content = np.asarray(np.repeat(cv2.cvtColor(content, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2), np.uint8)
+    return content if gain == 1 else np.asarray(np.round(content * gain), np.uint8)
 
 
 def _blend(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame:

@@ -75,7 +75,7 @@ def test_the_input_is_not_modified(blend: Blend) -> None:
 
 @pytest.mark.parametrize("blend", ["poisson", "feather", "paste"])
 def test_the_new_content_is_there(blend: Blend) -> None:
-    frame = np.full((*SIZE, 3), 120, np.uint8)
+    frame = np.full((*SIZE, 3), (130, 120, 110), np.uint8)
     new = _replacement((20.0, 20.0, 84.0, 84.0), blend)
     out, _ = compose(frame, [new])
     inner = (slice(32, 72), slice(32, 72))
@@ -117,3 +117,24 @@ def test_odd_places_do_no_harm(box: tuple[float, float, float, float]) -> None:
     for blend in BLENDS:
         out, changed = compose(_scene(3), [_replacement(box, blend)])
         assert np.array_equal(out[~changed], _scene(3)[~changed])
+
+
+def test_a_feathered_face_in_a_grey_picture_is_grey_and_in_a_coloured_one_is_not() -> None:
+    colour = _scene(0)
+    grey = np.repeat(colour[..., :1], 3, axis=2)
+    new = _replacement((30, 20, 80, 70), "feather")
+    assert np.ptp(compose(grey, [new])[0], axis=2).max() <= 2
+    assert np.ptp(compose(colour, [new])[0][35:55, 45:65], axis=2).max() > 20
+
+
+def test_a_feathered_face_does_not_glare_at_night() -> None:
+    night = (_scene(0) * 0.1).astype(np.uint8)
+    out, changed = compose(night, [_replacement((30, 20, 80, 70), "feather")])
+    assert out[changed].mean() < 3 * night.mean()
+
+
+def test_a_face_that_fills_the_frame_keeps_its_light_and_colour() -> None:
+    new = _replacement((-10.0, -10.0, 130.0, 100.0), "feather")
+    out, changed = compose(_scene(0), [new])
+    assert changed.all()
+    assert out.mean() > 0.7 * new.content.mean() and np.ptp(out, axis=2).max() > 20

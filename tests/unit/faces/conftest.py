@@ -24,9 +24,14 @@ class Scene:
 
 @pytest.fixture(scope="session")
 def made_faces(models_cache):
-    """Four generated faces, uint8 (256, 256, 3)."""
+    """Four generated faces that look at the camera, uint8 (256, 256, 3)."""
+    return generated(0.0, 4)
+
+
+def generated(yaw, count):
+    """Generated faces of a yaw, uint8 (256, 256, 3) each."""
     space = open_latent_space("mobilestylegan")
-    latents = space.turned(np.random.default_rng(7).standard_normal((4, space.size)), 0)
+    latents = space.turned(np.random.default_rng(7).standard_normal((count, space.size)), yaw)
     with torch.inference_mode():
         styles = torch.from_numpy(space.from_latent(latents))
         images = open_generator("mobilestylegan", "cpu").synthesize(styles, 256)
@@ -35,11 +40,15 @@ def made_faces(models_cache):
 
 @pytest.fixture(scope="session")
 def scene(made_faces):
-    """A function: face number, centre, side of its FFHQ square in pixels, angle in degrees → `Scene`."""
-    points = landmarks_of_crops(made_faces)
+    """A function: face number, centre, side of its FFHQ square in pixels, angle in degrees → `Scene`.
+
+    Numbers 0 to 3 look at the camera, 4 looks aside.
+    """
+    faces = [*made_faces, *generated(0.6, 1)]
+    points = landmarks_of_crops(faces)
 
     def make(number=0, centre=(160, 120), side=150, angle=0.0, size=(320, 240), detector_points=True):
-        face = made_faces[number]
+        face = faces[number]
         matrix = np.asarray(cv2.getRotationMatrix2D((127.5, 127.5), angle, side / 256), np.float64)
         matrix[:, 2] += np.array(centre) - 127.5
         frame = np.full((size[1], size[0], 3), 90, np.uint8)

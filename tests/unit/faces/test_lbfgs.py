@@ -1,5 +1,7 @@
 """L-BFGS on problems whose answers are known."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -41,9 +43,9 @@ def test_the_right_curvature_saves_steps():
 
 
 def test_a_problem_does_not_depend_on_its_neighbours():
-    options = {"curvature": torch.ones(3), "steps": 9}
-    together, losses = minimise(quadratics, torch.zeros(2, 3), **options)
-    alone, loss = minimise(lambda p, which: quadratics(p, which + 1), torch.zeros(1, 3), **options)
+    solve = partial(minimise, curvature=torch.ones(3), steps=9)
+    together, losses = solve(quadratics, torch.zeros(2, 3))
+    alone, loss = solve(lambda p, which: quadratics(p, which + 1), torch.zeros(1, 3))
     assert torch.allclose(together[1], alone[0], atol=1e-5)
     assert torch.allclose(losses[: len(loss), 1], loss[:, 0], atol=1e-5)
 

@@ -16,6 +16,7 @@ from deid_udf.protect import Target
 from deid_udf.schema import Cause, Outcome
 
 KEY = bytes(range(32))
+TURNED = 4  # number of the scene's face that looks aside
 
 
 def protector(noise=None, **options):
@@ -152,13 +153,15 @@ def mask_over(scene, low, high, colour):
 
 
 @pytest.mark.parametrize(
-    "name", ["small", "large", "upside down", "cut by the border", "sunglasses", "mask", "grey", "night"]
+    "name",
+    ["small", "large", "upside down", "turned", "cut by the border", "sunglasses", "mask", "grey", "night"],
 )
 def test_hard_pictures_are_replaced_all_the_same(scene, name):
     picture = {
         "small": lambda: scene(side=36),
         "large": lambda: scene(side=900, size=(1000, 1000), centre=(500, 500)),
         "upside down": lambda: scene(angle=180),
+        "turned": lambda: scene(number=TURNED),
         "cut by the border": lambda: scene(centre=(30, 60)),
         "sunglasses": lambda: mask_over(scene(), 0.35, 0.5, 10),
         "mask": lambda: mask_over(scene(), 0.6, 0.95, 200),
@@ -168,11 +171,37 @@ def test_hard_pictures_are_replaced_all_the_same(scene, name):
     (new,) = protector().replace([picture.frame], [target(picture)])
     assert new.outcome is Outcome.REPLACED
     frame, changed = compose(picture.frame, [new])
+    assert np.array_equal(frame[~changed], picture.frame[~changed])
     height, width = changed.shape
-    x0, y0, x1, y1 = (int(v) for v in picture.region.box)
-    middle = changed[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
-    assert middle.mean() > 0.5  # an ellipse-like part of the box
+    inner = picture.points[17:].astype(int)  # brows, nose, eyes, mouth
+    inner = inner[((inner >= 0) & (inner < (width, height))).all(1)]
+    assert len(inner) > 20 and changed[inner[:, 1], inner[:, 0]].all()
     assert np.abs(frame.astype(int) - picture.frame)[changed].mean() > 1
+    other = picture.frame.copy()  # nothing from inside the mask is in the picture
+    other[changed] = np.random.default_rng(0).integers(0, 256, other[changed].shape)
+    assert np.array_equal(compose(other, [new])[0], frame)
+    if name == "grey":
+        assert np.ptp(frame, axis=2).max() <= 2
+    if name == "night":
+        assert frame[changed].mean() < 2.5 * picture.frame[~changed].mean()
+
+
+def test_a_profile_without_landmarks_is_replaced_where_the_detector_saw_it(scene):
+    """The ellipse in the detector's box, in full, with a face of the prior: the box says nothing of the person."""
+    picture = scene(number=TURNED, detector_points=False)
+    frame = picture.frame.copy()
+    x0, y0, x1, y1 = (int(v) for v in picture.region.box)
+    frame[y0:y1, (x0 + x1) // 2 : x1] = frame[y0:y1, x1 : x1 + 1]  # the far half of the face is behind the head
+    frame[y0:y1, x0 : (x0 + x1) // 2] = cv2.GaussianBlur(frame[y0:y1, x0 : (x0 + x1) // 2], (0, 0), 12)
+    box = (float(x0), float(y0 - (y1 - y0)), float(x1 + x1 - x0), float(y1))  # a box that no landmarks can fill
+    region = replace(picture.region, box=box)
+    (new,) = protector().replace([frame], [replace(target(picture), region=region)])
+    assert (new.outcome, new.cause) == (Outcome.PRIOR, Cause.UNALIGNED)
+    _, changed = compose(frame, [new])
+    ellipse = np.zeros(changed.shape, np.uint8)
+    middle, axes = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), (box[2] - box[0] - 4, box[3] - box[1] - 4)
+    cv2.ellipse(ellipse, (middle, axes, 0), 1, -1)
+    assert changed[ellipse > 0].mean() > 0.99
 
 
 def test_of_two_faces_that_touch_neither_is_left_standing(scene):
