@@ -20,6 +20,7 @@ _MARGIN = 6  # pixels around a region that a blend may read
 _FEATHER = 0.16  # width of a feathered border, as a share of the region's smaller side
 _RELIT, _LIGHT = 0.5, 45  # how much of the surroundings' light feathered content takes over; levels, softly held
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
+_GROWN = 4  # pixels: the three by which OpenCV erodes a mask, and the step at its edge
 _SHIFT = 4  # sub-pixel bits of polygon corners
 _DARK = 96  # levels below which a picture's brightest hundredth means night: a face as by day would glare in it
 _GREY = 3  # levels between the channels of a grey
@@ -175,15 +176,21 @@ def _around(canvas: Frame, replacement: Replacement, window: Window, mask: Mask)
 
 
 def _clone(source: Frame, target: Frame, selected: Frame) -> Frame | None:
-    """OpenCV's seamless cloning of the selected pixels in place, or None where it refuses the geometry."""
-    x, y, width, height = cv2.boundingRect(selected)
-    if min(width, height) < 3:
-        return None
+    """OpenCV's seamless cloning of the selected pixels in place, or None where it refuses the geometry.
+
+    OpenCV erodes the mask by three pixels and keeps the target's gradients there: here the step from the surroundings
+    into the scrubbed region, which is the seam to be avoided. So the mask is grown to where that step is inside.
+    """
+    kernel = np.ones((2 * _GROWN + 1, 2 * _GROWN + 1), np.uint8)
+    pad = 2 * _GROWN
+    source, target = (np.pad(v, ((pad, pad), (pad, pad), (0, 0)), "edge") for v in (source, target))
+    grown = cv2.dilate(np.pad(selected, pad), kernel)
+    x, y, width, height = cv2.boundingRect(grown)
     try:
-        cloned = cv2.seamlessClone(source, target, selected, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
+        cloned = cv2.seamlessClone(source, target, grown, (x + width // 2, y + height // 2), cv2.NORMAL_CLONE)
     except cv2.error:
         return None
-    return np.asarray(cloned, np.uint8)
+    return np.asarray(cloned[pad:-pad, pad:-pad], np.uint8)
 
 
 def _warp(replacement: Replacement, window: Window) -> Frame:

@@ -1,5 +1,6 @@
 """Composition: nothing outside the outlines moves, and nothing from inside them survives."""
 
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -138,3 +139,14 @@ def test_a_face_that_fills_the_frame_keeps_its_light_and_colour() -> None:
     out, changed = compose(_scene(0), [new])
     assert changed.all()
     assert out.mean() > 0.7 * new.content.mean() and np.ptp(out, axis=2).max() > 20
+
+
+@pytest.mark.parametrize("blend", ["poisson", "feather"])
+def test_surroundings_go_on_across_the_border_though_the_region_was_scrubbed_to_one_colour(blend: Blend) -> None:
+    """Light that changes around a region is met on every side, not its mean."""
+    ramp = np.repeat(np.linspace(20, 230, SIZE[1])[None, :, None], SIZE[0], axis=0)
+    frame = np.repeat(ramp, 3, axis=2).astype(np.uint8)
+    plain = replace(_replacement((30, 20, 80, 70), blend), content=np.full((64, 64, 3), 128, np.uint8))
+    out = compose(frame, [plain])[0].astype(int)
+    for outside, inside in ((29, 31), (82, 80)):
+        assert np.abs(out[30:60, outside] - out[30:60, inside]).max() < 20
