@@ -296,7 +296,7 @@ def test_a_licence_outside_the_policy_stops_the_pipeline_before_anything_is_read
         Pipeline(parse_policy(text), noise=NOISE)
 
 
-@pytest.mark.parametrize("name", ["street", "paper", "blur", "mosaic"])
+@pytest.mark.parametrize("name", ["street", "street-commercial", "paper", "blur", "mosaic"])
 def test_every_shipped_policy_runs_on_a_picture(models_cache: Path, name: str) -> None:
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 256, (96, 128, 3), np.uint8)

@@ -40,6 +40,14 @@ def test_baselines_see_what_the_default_policy_sees(name):
     assert load_policy(f"conf/policy/{name}.yaml").detection == load_policy("conf/policy/street.yaml").detection
 
 
+def test_the_commercial_policy_is_the_default_but_for_generator_and_licences():
+    default, commercial = (load_policy(f"conf/policy/{name}.yaml") for name in ("street", "street-commercial"))
+    assert "NVIDIA-NC" not in commercial.licences
+    changed = {"name", "licences", "faces"}
+    assert commercial.model_dump(exclude=changed) == default.model_dump(exclude=changed)
+    assert commercial.faces.model_dump(exclude={"generator"}) == default.faces.model_dump(exclude={"generator"})
+
+
 def _reordered(value: object) -> object:
     if isinstance(value, dict):
         return {key: _reordered(value[key]) for key in sorted(value, reverse=True)}
