@@ -5,6 +5,7 @@ boundary there), and around one region may lie another one: after scrubbing, no 
 pixel, whatever it does.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,14 +17,17 @@ from deid_udf.detect.region import Frame
 from deid_udf.metrics.recall import coverage
 from deid_udf.protect import Replacement
 
-_MARGIN = 6  # pixels around a region that a blend may read
+_MARGIN = 6  # pixels around a region that a blend may read, of those that it works on
 _FEATHER = 0.16  # width of a feathered border, as a share of the region's smaller side
 _RELIT, _LIGHT = 0.5, 45  # how much of the surroundings' light feathered content takes over; levels, softly held
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _GROWN = 4  # pixels: the three by which OpenCV erodes a mask, and the step at its edge
 _SHIFT = 4  # sub-pixel bits of polygon corners
 _DARK = 96  # levels below which a picture's brightest hundredth means night: a face as by day would glare in it
-_GREY = 3  # levels between the channels of a grey
+_BLACK = 16  # levels: no picture of anything is darker
+_DARKEST = 0.4  # of its own light that new content keeps: no one is found in black
+_GREY = 3  # levels between the channels of a grey; a logo or a time stamp may have colour
+_TELLING = 0.25  # share of a frame that has to stay to tell how it is lit
 _STRIDE = 4  # pixels between those looked at for light and colour
 _NEUTRAL = 128  # fill of a region without surroundings
 
@@ -46,10 +50,9 @@ def compose(frame: Frame, replacements: Sequence[Replacement]) -> tuple[Frame, M
     for window, mask in areas:
         changed[_slices(window)] |= mask
     canvas = _scrub(frame, areas, changed)
-    light = _light(frame, changed)
+    if any(r.blend == "feather" for r in replacements):
+        replacements = _as_lit(replacements, *_light(frame, changed))
     for replacement, (window, mask) in zip(replacements, areas, strict=True):
-        if replacement.blend == "feather":
-            replacement = replace(replacement, content=_as_lit(replacement.content, *light))
         if replacement.blend != "fill" and mask.any():
             view = canvas[_slices(window)]
             view[mask] = _blend(canvas, replacement, window, mask)[mask]
@@ -100,18 +103,29 @@ def _scrub(frame: Frame, areas: Sequence[tuple[Window, Mask]], changed: Mask) ->
 
 
 def _light(frame: Frame, changed: Mask) -> tuple[float, bool]:
-    """How a frame is lit, from the pixels that stay: a gain ≤ 1 for new content, low at night; whether all is grey."""
-    kept = frame[::_STRIDE, ::_STRIDE][~changed[::_STRIDE, ::_STRIDE]]
-    if not len(kept):
+    """How a frame is lit, from the pixels that stay: a gain ≤ 1 for new content, low at night; whether it is grey.
+
+    Few pixels around a close-up tell nothing of its light, and black ones neither: bars, a studio's wall.
+    """
+    changed = changed[::_STRIDE, ::_STRIDE]
+    kept = frame[::_STRIDE, ::_STRIDE][~changed]
+    if len(kept) < _TELLING * changed.size:
         return 1.0, False
-    return min(1.0, float(np.quantile(kept.max(1), 0.99)) / _DARK), bool((np.ptp(kept, axis=1) <= _GREY).all())
+    bright, colour = np.quantile(kept.max(1), 0.99), np.quantile(np.ptp(kept, axis=1), 0.99)
+    if bright < _BLACK:
+        return 1.0, False
+    return min(1.0, max(float(bright) / _DARK, _DARKEST)), bool(colour <= _GREY)
 
 
-def _as_lit(content: Frame, gain: float, grey: bool) -> Frame:
-    """Content as a picture lit that way would show it."""
-    if grey:
-        content = np.asarray(np.repeat(cv2.cvtColor(content, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2), np.uint8)
-    return content if gain == 1 else np.asarray(np.round(content * gain), np.uint8)
+def _as_lit(replacements: Sequence[Replacement], gain: float, grey: bool) -> list[Replacement]:
+    """Feathered content as a picture lit that way would show it; other content as it is."""
+
+    def lit(content: Frame) -> Frame:
+        if grey:
+            content = np.asarray(np.repeat(cv2.cvtColor(content, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2), np.uint8)
+        return content if gain == 1 else np.asarray(np.round(content * gain), np.uint8)
+
+    return [replace(r, content=lit(r.content)) if r.blend == "feather" else r for r in replacements]
 
 
 def _blend(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame:
@@ -133,13 +147,12 @@ def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
     to `_LIGHT` levels. Poisson blending takes over all of it, and paints a face in the colour of the hair around it.
     Both fields are harmonic, so they are computed on few pixels.
     """
-    source, target, selected = _around(canvas, replacement, window, mask)
-    factor = min(1.0, _COARSE / max(selected.shape))
-    coarse = [
-        np.asarray(cv2.resize(v, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-        for v in (source, target)
-    ]
-    inside = (cv2.resize(selected, coarse[0].shape[1::-1], interpolation=cv2.INTER_AREA) > 0).astype(np.uint8) * 255
+    factor = min(1.0, _COARSE / max(mask.shape))
+    margin = math.ceil(_MARGIN / factor)  # surroundings that are left when shrunk
+    source, target, selected = _around(canvas, replacement, window, mask, margin)
+    few = tuple(max(1, round(side * factor)) for side in selected.shape[::-1])
+    coarse = [np.asarray(cv2.resize(v, few, interpolation=cv2.INTER_AREA), np.uint8) for v in (source, target)]
+    inside = (cv2.resize(selected, few, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8) * 255
     relit, flat = (_clone(given, coarse[1], inside) for given in (coarse[0], np.full_like(coarse[0], _NEUTRAL)))
     content = source.astype(np.float32)
     behind = target.astype(np.float32)
@@ -153,7 +166,7 @@ def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
     depth = np.clip(distance / (max(1.0, _FEATHER * min(mask.shape)) + 1), 0, 1)
     alpha = (depth * depth * (3 - 2 * depth))[..., None]
     mixed = np.clip(content * alpha + behind * (1 - alpha), 0, 255)
-    return np.asarray(np.round(mixed[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]), np.uint8)
+    return np.asarray(np.round(mixed[margin:-margin, margin:-margin]), np.uint8)
 
 
 def _poisson(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame | None:
@@ -161,18 +174,20 @@ def _poisson(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
 
     The mixed variant would let the destination's gradients through the mask; it is not offered.
     """
-    cloned = _clone(*_around(canvas, replacement, window, mask))
+    cloned = _clone(*_around(canvas, replacement, window, mask, _MARGIN))
     return None if cloned is None else np.asarray(cloned[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], np.uint8)
 
 
-def _around(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> tuple[Frame, Frame, Frame]:
+def _around(
+    canvas: Frame, replacement: Replacement, window: Window, mask: Mask, margin: int
+) -> tuple[Frame, Frame, Frame]:
     """Content, canvas and mask (0 or 255) over the window and a margin; beyond the frame, its border is continued."""
     x0, y0, x1, y1 = window
-    wide = (x0 - _MARGIN, y0 - _MARGIN, x1 + _MARGIN, y1 + _MARGIN)
-    inner = _widen(window, _MARGIN, canvas.shape[:2])
+    wide = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
+    inner = _widen(window, margin, canvas.shape[:2])
     border = (inner[1] - wide[1], wide[3] - inner[3], inner[0] - wide[0], wide[2] - inner[2])
     target = np.asarray(cv2.copyMakeBorder(canvas[_slices(inner)], *border, cv2.BORDER_REPLICATE), np.uint8)
-    return _warp(replacement, wide), target, np.pad(mask.astype(np.uint8) * 255, _MARGIN)
+    return _warp(replacement, wide), target, np.pad(mask.astype(np.uint8) * 255, margin)
 
 
 def _clone(source: Frame, target: Frame, selected: Frame) -> Frame | None:

@@ -128,10 +128,31 @@ def test_a_feathered_face_in_a_grey_picture_is_grey_and_in_a_coloured_one_is_not
     assert np.ptp(compose(colour, [new])[0][35:55, 45:65], axis=2).max() > 20
 
 
+def test_a_coloured_time_stamp_does_not_make_a_grey_picture_coloured() -> None:
+    grey = np.repeat(_scene(0)[..., :1], 3, axis=2)
+    grey[:4, :4] = (255, 0, 0)
+    out, changed = compose(grey, [_replacement((30, 20, 80, 70), "feather")])
+    assert np.ptp(out[changed], axis=1).max() <= 2
+
+
 def test_a_feathered_face_does_not_glare_at_night() -> None:
-    night = (_scene(0) * 0.1).astype(np.uint8)
+    night = (_scene(0) * 0.25).astype(np.uint8)
     out, changed = compose(night, [_replacement((30, 20, 80, 70), "feather")])
     assert out[changed].mean() < 3 * night.mean()
+
+
+def test_a_face_on_black_is_not_black() -> None:
+    frame = np.zeros((*SIZE, 3), np.uint8)
+    new = _replacement((30, 20, 80, 70), "feather")
+    assert compose(frame, [new])[0][40:50, 50:60].mean() > 0.2 * new.content.mean()
+
+
+def test_bars_beside_a_close_up_do_not_tell_its_light() -> None:
+    frame = _scene(0)
+    frame[:, :8] = frame[:, -8:] = 0
+    new = _replacement((8.0, 0.0, SIZE[1] - 8.0, float(SIZE[0])), "feather")
+    middle = compose(frame, [new])[0][35:55, 50:70]
+    assert middle.mean() > 0.6 * new.content.mean() and np.ptp(middle, axis=2).max() > 20
 
 
 def test_a_face_that_fills_the_frame_keeps_its_light_and_colour() -> None:
@@ -141,12 +162,22 @@ def test_a_face_that_fills_the_frame_keeps_its_light_and_colour() -> None:
     assert out.mean() > 0.7 * new.content.mean() and np.ptp(out, axis=2).max() > 20
 
 
-@pytest.mark.parametrize("blend", ["poisson", "feather"])
-def test_surroundings_go_on_across_the_border_though_the_region_was_scrubbed_to_one_colour(blend: Blend) -> None:
+@pytest.mark.parametrize(("blend", "side"), [("poisson", 50), ("feather", 50), ("feather", 1500)])
+def test_surroundings_go_on_across_the_border_though_the_region_was_scrubbed_to_one_colour(
+    blend: Blend, side: int
+) -> None:
     """Light that changes around a region is met on every side, not its mean."""
-    ramp = np.repeat(np.linspace(20, 230, SIZE[1])[None, :, None], SIZE[0], axis=0)
-    frame = np.repeat(ramp, 3, axis=2).astype(np.uint8)
-    plain = replace(_replacement((30, 20, 80, 70), blend), content=np.full((64, 64, 3), 128, np.uint8))
+    start, width = side // 2, 2 * side
+    frame = np.repeat(np.linspace(20, 230, width)[None, :, None], width, axis=0).repeat(3, axis=2).astype(np.uint8)
+    plain = _replacement((start, start, start + side, start + side), blend)
+    plain = replace(plain, content=np.full((64, 64, 3), 128, np.uint8))
     out = compose(frame, [plain])[0].astype(int)
-    for outside, inside in ((29, 31), (82, 80)):
-        assert np.abs(out[30:60, outside] - out[30:60, inside]).max() < 20
+    rows = slice(start + side // 5, start + side * 4 // 5)
+    for outside, inside in ((start - 1, start + 1), (start + side + 2, start + side)):
+        assert np.abs(out[rows, outside] - out[rows, inside]).max() < 20
+
+
+def test_a_sliver_is_replaced() -> None:
+    frame = np.full((3000, 40, 3), 90, np.uint8)
+    out, changed = compose(frame, [_replacement((10.0, 5.0, 10.4, 2990.0), "feather")])
+    assert changed.any() and np.array_equal(out[~changed], frame[~changed])
