@@ -91,7 +91,7 @@ def main() -> int:
 
 
 def _holds_records(data: str) -> bool:
-    return "://" in data or any(Path(data).glob("*.parquet"))
+    return "://" in data or any(Path(data).rglob("*.parquet"))
 
 
 def _pictures(

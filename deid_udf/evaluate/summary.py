@@ -152,7 +152,7 @@ def _mean(values: Any) -> float | None:
 def _within(judge: str, distances: pd.DataFrame, threshold: float) -> dict[str, Any]:
     near = distances[distances.height >= LEGIBLE].value <= threshold
     count, of = int(near.sum()), len(near)
-    at_most = float(beta.ppf(0.95, count + 1, of - count)) if count < of else None
+    at_most = None if of == 0 else 1.0 if count == of else float(beta.ppf(0.95, count + 1, of - count))
     return {f"within_{judge}": _mean(near), f"within_{judge}_at_most": at_most}
 
 

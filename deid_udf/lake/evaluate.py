@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from deid_udf.errors import Quarantined
@@ -19,7 +20,7 @@ from deid_udf.lake.udf import device, gpu_address
 from deid_udf.policy import Policy
 from deid_udf.progress import Progress
 
-_BATCH = 8  # pictures, at most, that a worker holds at once
+_BATCH = 8  # pictures that a worker holds at once, about
 _ROUNDS = 2  # batches a core between two points from which an interrupted evaluation resumes
 
 ROW = T.StructType(
@@ -77,8 +78,8 @@ def measure(
             files = [(i, _uri(samples[i]), None) for i in chosen]
             return spark.createDataFrame(files, "number int, uri string, image binary")
         named = spark.createDataFrame([(i, samples[i].name) for i in chosen], "number int, image_id string")
-        bytes_of = normalise(records).select("image_id", "image", "uri").dropDuplicates(["image_id"])
-        return named.join(bytes_of, "image_id")
+        bytes_of = normalise(records).select("image_id", "image", "uri")
+        return bytes_of.join(F.broadcast(named), "image_id").dropDuplicates(["image_id"])
 
     def work(batch: pd.DataFrame) -> list[dict[str, Any]]:
         from deid_udf.evaluate.experiments import open_work

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from deid_udf.errors import UsageError
 from deid_udf.training.projected import ProjectedFeatures
 
 _SIDE = 64  # pixels at which faces are compared
@@ -24,21 +25,30 @@ class FaceCodes(nn.Module):
 
     Args:
         features: what describes them.
-        faces: float32 (n, 3, s, s) RGB in [-1, 1].
+        faces: uint8 (n, 3, s, s) RGB.
         coordinates: of z that a face fixes.
+
+    Raises:
+        UsageError: fewer than `coordinates` faces differ.
     """
 
     codes: Tensor  # float32 (n, coordinates), mean 0, variance 1, uncorrelated
 
     def __init__(self, features: ProjectedFeatures, faces: Tensor, coordinates: int) -> None:
         super().__init__()
+        where = next(features.parameters()).device
         with torch.no_grad():
-            parts = [_levels(features, some)[_COARSE:] for some in torch.split(faces, _AT_ONCE)]
+            chunks = [some.to(where).float() / 127.5 - 1 for some in torch.split(faces, _AT_ONCE)]
+            parts = [_levels(features, some)[_COARSE:] for some in chunks]
         levels = [torch.cat(level).flatten(1) for level in zip(*parts, strict=True)]
         centred = [level - level.mean(0) for level in levels]
-        described = torch.cat([level / level.norm() for level in centred], 1)
-        directions, _, _ = torch.pca_lowrank(described, q=coordinates, center=False, niter=4)
-        self.register_buffer("codes", directions * len(faces) ** 0.5)
+        described = torch.cat([level / level.norm().clamp(min=1e-12) for level in centred], 1).double()
+        strengths, directions = torch.linalg.eigh(described @ described.T)  # (n,) rising, (n, n)
+        if len(faces) < coordinates or strengths[-coordinates] <= 1e-9 * strengths[-1]:
+            raise UsageError(f"{coordinates} coordinates need more than {len(faces)} faces, or more different ones")
+        leading = directions[:, -coordinates:].flip(1)
+        signs = leading.gather(0, leading.abs().argmax(0, keepdim=True)).sign()  # an eigenvector's is arbitrary
+        self.register_buffer("codes", (leading * signs * len(faces) ** 0.5).float())
 
     def forward(self, chosen: Tensor, noise: Tensor) -> Tensor:
         """Indices (n,) of faces, standard normal (n, d) → their z (n, d): what no face fixes is the noise."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -31,14 +31,14 @@ class GeneratorConfig(BaseModel):
 
     size: int
     steps: int
-    batch: int
+    batch: int = Field(ge=4)  # half of them are compared among themselves
     seed: int
     learning_rate: float
     mapping_rate: float
-    coordinates: int
+    coordinates: int = Field(ge=1, le=Z)
     regression: int
     heads_first: int
-    ramp: int
+    ramp: int = Field(ge=1)
     verdict: float
     colour: float
     feature_side: int
@@ -80,7 +80,7 @@ class GeneratorTraining:
         self.average = Average(self.generator)
         self.features = ProjectedFeatures().to(memory_format=torch.channels_last).to(self.device)
         self.heads = Heads().to(self.device)
-        self.codes = FaceCodes(self.features, self._scaled(self.faces), config.coordinates).to(self.device)
+        self.codes = FaceCodes(self.features, self.faces, config.coordinates).to(self.device)
         betas = (0.0, 0.99)
         self.generator_optimiser = torch.optim.Adam(
             [
@@ -222,7 +222,8 @@ class GeneratorTraining:
     @torch.no_grad()
     def frechet(self) -> float:
         """Fréchet distance to training faces on pooled, frozen EfficientNet-Lite0 features, of as many samples."""
-        chosen = torch.linspace(0, len(self.faces) // 2 - 1, min(_REFERENCE, len(self.faces))).long()
+        upright = len(self.faces) // 2
+        chosen = torch.linspace(0, upright - 1, min(_REFERENCE, upright)).long()
         reals = self._scaled(self.faces[chosen])
         return frechet_distance(self._pooled(reals), self._pooled(self.samples(len(chosen), seed=11)))
 
