@@ -30,7 +30,7 @@ def minimise(
     tolerance: float = 1e-3,
     patience: int = 10,
 ) -> tuple[Tensor, Tensor]:
-    """The lowest point found for each problem; none depends on the others in the batch.
+    """The lowest point found for each problem; the others in the batch matter to its rounding at most.
 
     Args:
         objective: what is minimised; losses ≥ 0.
