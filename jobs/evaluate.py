@@ -91,7 +91,7 @@ def main() -> int:
 
 
 def _holds_records(data: str) -> bool:
-    return "://" in data or any(Path(data).rglob("*.parquet"))
+    return "://" in data or any(next(Path(data).glob(p), None) for p in ("*.parquet", "*=*/**/*.parquet"))
 
 
 def _pictures(
