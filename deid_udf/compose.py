@@ -7,28 +7,23 @@ pixel, whatever it does.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.region import Frame
+from deid_udf.light import as_lit
 from deid_udf.metrics.recall import coverage
 from deid_udf.protect import Replacement
 
 _MARGIN = 6  # pixels around a region that a blend may read, of those that it works on
-_FEATHER = 0.16  # width of a feathered border, as a share of the region's smaller side
-_RELIT, _LIGHT = 0.5, 45  # how much of the surroundings' light feathered content takes over; levels, softly held
+_FEATHER = 0.1, 0.16  # width of a feathered border, as shares of the region's smaller side: of large ones and at most
+_FADE = 6  # pixels that it is wide in between
+_LIGHT = 90  # levels, over the three channels together, beyond which surroundings differ by more than light and tone
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _GROWN = 4  # pixels: the three by which OpenCV erodes a mask, and the step at its edge
 _SHIFT = 4  # sub-pixel bits of polygon corners
-_DARK = 96  # levels below which a picture's brightest hundredth means night: a face as by day would glare in it
-_BLACK = 16  # levels: no picture of anything is darker
-_DARKEST = 0.4  # of its own light that new content keeps: no one is found in black
-_GREY = 3  # levels between the channels of a grey; a logo or a time stamp may have colour
-_TELLING = 0.25  # share of a frame that has to stay to tell how it is lit
-_STRIDE = 4  # pixels between those looked at for light and colour
 _NEUTRAL = 128  # fill of a region without surroundings
 
 Mask = NDArray[np.bool_]
@@ -50,9 +45,7 @@ def compose(frame: Frame, replacements: Sequence[Replacement]) -> tuple[Frame, M
     for window, mask in areas:
         changed[_slices(window)] |= mask
     canvas = _scrub(frame, areas, changed)
-    if any(r.blend == "feather" for r in replacements):
-        replacements = _as_lit(replacements, *_light(frame, changed))
-    for replacement, (window, mask) in zip(replacements, areas, strict=True):
+    for replacement, (window, mask) in zip(as_lit(frame, changed, replacements), areas, strict=True):
         if replacement.blend != "fill" and mask.any():
             view = canvas[_slices(window)]
             view[mask] = _blend(canvas, replacement, window, mask)[mask]
@@ -102,32 +95,6 @@ def _scrub(frame: Frame, areas: Sequence[tuple[Window, Mask]], changed: Mask) ->
     return canvas
 
 
-def _light(frame: Frame, changed: Mask) -> tuple[float, bool]:
-    """How a frame is lit, from the pixels that stay: a gain ≤ 1 for new content, low at night; whether it is grey.
-
-    Few pixels around a close-up tell nothing of its light, and black ones neither: bars, a studio's wall.
-    """
-    changed = changed[::_STRIDE, ::_STRIDE]
-    kept = frame[::_STRIDE, ::_STRIDE][~changed]
-    if len(kept) < _TELLING * changed.size:
-        return 1.0, False
-    bright, colour = np.quantile(kept.max(1), 0.99), np.quantile(np.ptp(kept, axis=1), 0.99)
-    if bright < _BLACK:
-        return 1.0, False
-    return min(1.0, max(float(bright) / _DARK, _DARKEST)), bool(colour <= _GREY)
-
-
-def _as_lit(replacements: Sequence[Replacement], gain: float, grey: bool) -> list[Replacement]:
-    """Feathered content as a picture lit that way would show it; other content as it is."""
-
-    def lit(content: Frame) -> Frame:
-        if grey:
-            content = np.asarray(np.repeat(cv2.cvtColor(content, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2), np.uint8)
-        return content if gain == 1 else np.asarray(np.round(content * gain), np.uint8)
-
-    return [replace(r, content=lit(r.content)) if r.blend == "feather" else r for r in replacements]
-
-
 def _blend(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame:
     """The new content over `window`, joined to the canvas at the mask's border: uint8 (h, w, 3)."""
     if replacement.blend == "poisson":
@@ -143,9 +110,9 @@ def _blend(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) 
 def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame:
     """Content that fades, towards the mask's border, into a smooth continuation of what surrounds it.
 
-    The content also takes over part of the surroundings' light: the difference at the border, continued inwards, held
-    to `_LIGHT` levels. Poisson blending takes over all of it, and paints a face in the colour of the hair around it.
-    Both fields are harmonic, so they are computed on few pixels.
+    The content also takes over the surroundings' light: the difference at the border, continued inwards, where the two
+    differ by no more than light. Poisson blending takes over all of it, and paints a face in the colour of the hair
+    around it. Both fields are harmonic, so they are computed on few pixels.
     """
     factor = min(1.0, _COARSE / max(mask.shape))
     margin = math.ceil(_MARGIN / factor)  # surroundings that are left when shrunk
@@ -153,20 +120,29 @@ def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
     few = tuple(max(1, round(side * factor)) for side in selected.shape[::-1])
     coarse = [np.asarray(cv2.resize(v, few, interpolation=cv2.INTER_AREA), np.uint8) for v in (source, target)]
     inside = (cv2.resize(selected, few, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8) * 255
-    relit, flat = (_clone(given, coarse[1], inside) for given in (coarse[0], np.full_like(coarse[0], _NEUTRAL)))
+    relit = _clone(coarse[0], _seen_in_light(*coarse), inside)
+    flat = _clone(np.full_like(coarse[0], _NEUTRAL), coarse[1], inside)
     content = source.astype(np.float32)
     behind = target.astype(np.float32)
     if relit is not None and flat is not None:
         size = selected.shape[::-1]
         light = cv2.resize(relit.astype(np.float32) - coarse[0], size, interpolation=cv2.INTER_LINEAR)
-        content += _RELIT * _LIGHT * np.tanh(light / _LIGHT)
+        content += light
         behind = np.asarray(cv2.resize(flat.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), np.float32)
     # The frame's own border is an edge too, or the content would stop hard there.
     distance = cv2.distanceTransform(selected, cv2.DIST_L2, 5)
-    depth = np.clip(distance / (max(1.0, _FEATHER * min(mask.shape)) + 1), 0, 1)
+    least, most = (share * min(mask.shape) for share in _FEATHER)
+    depth = np.clip(distance / (max(1.0, min(most, max(least, _FADE))) + 1), 0, 1)
     alpha = (depth * depth * (3 - 2 * depth))[..., None]
     mixed = np.clip(content * alpha + behind * (1 - alpha), 0, 255)
     return np.asarray(np.round(mixed[margin:-margin, margin:-margin]), np.uint8)
+
+
+def _seen_in_light(source: Frame, target: Frame) -> Frame:
+    """`source`, as light as `target` where they differ by light; not where they differ by more, as skin and hair do."""
+    missing = target.astype(np.float32) - source
+    alike = np.exp(-(missing * missing).sum(2, keepdims=True) / _LIGHT**2)
+    return np.asarray(np.clip(np.round(source + missing.mean(2, keepdims=True) * alike), 0, 255), np.uint8)
 
 
 def _poisson(canvas: Frame, replacement: Replacement, window: Window, mask: Mask) -> Frame | None:

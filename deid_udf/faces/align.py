@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from deid_udf.detect.cut import cut_around
 from deid_udf.detect.region import Box, Frame
 
+_YAW_OF_NOSE = 1.78  # yaw for a nose that lies one distance between the eyes beside its line
+
 Points = NDArray[np.float64]
 Similarity = NDArray[np.float64]  # (2, 3) affine matrix without shear
 
@@ -36,6 +38,25 @@ def yaw_of_68(points: Points) -> NDArray[np.float64]:
     across = right - left
     along = ((nose - left) * across).sum(-1) / np.maximum((across * across).sum(-1), 1e-9)
     return np.asarray(np.clip(2 * along - 1, -1, 1), np.float64)
+
+
+def yaw_of_five(points: Points) -> float:
+    """`yaw_of_68`, from eyes, nose and mouth corners (5, 2): how far the nose is beside the line from eyes to mouth.
+
+    On faces generated at all yaws the two correlate at 0.99.
+    """
+    left, right, nose, mouth_left, mouth_right = points
+    eyes, across = (left + right) / 2, right - left
+    down = (mouth_left + mouth_right) / 2 - eyes
+    below = ((nose - eyes) @ down) / max(float(down @ down), 1e-9)
+    beside = ((nose - eyes - below * down) @ across) / max(float(across @ across), 1e-9)
+    return float(np.clip(_YAW_OF_NOSE * beside, -1, 1))
+
+
+def roll_of_five(points: Points) -> float:
+    """Angle of the way from eyes to mouth, from straight down, in radians, clockwise on screen; points (5, 2)."""
+    x, y = (points[3] + points[4] - points[0] - points[1]) / 2
+    return float(np.arctan2(-x, y))
 
 
 def five_of_box(box: Box) -> Points:
@@ -68,6 +89,20 @@ def least_squares_similarity(source: Points, target: Points) -> Similarity:
     cosine, sine = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
     rotation = np.array([(cosine, -sine), (sine, cosine)])
     return np.column_stack([rotation, target.mean(0) - rotation @ source.mean(0)])
+
+
+def filling(points: Points, box: Box, angle: float) -> Similarity:
+    """The similarity that turns points (n, 2) by `angle` (radians, clockwise on screen) and lets them fill a box.
+
+    They reach all of its sides, or beyond two of them.
+    """
+    cosine, sine = np.cos(angle), np.sin(angle)
+    rotation = np.array([(cosine, -sine), (sine, cosine)])
+    turned = points @ rotation.T
+    low, high = turned.min(0), turned.max(0)
+    scale = ((np.array(box[2:]) - box[:2]) / np.maximum(high - low, 1e-9)).max()
+    middle = (np.array(box[:2]) + box[2:]) / 2
+    return np.column_stack([scale * rotation, middle - scale * (low + high) / 2])
 
 
 def inverse(similarity: Similarity) -> Similarity:

@@ -43,7 +43,7 @@ def outline(
 def enclosed(points: Points, box: Box) -> float:
     """Share of the ellipse inside `box` that landmarks (68, 2) enclose, the forehead included."""
     ellipse = _box_ellipse(box)
-    return float(cv2.intersectConvexConvex(_convex(_forehead(points)), ellipse)[0] / cv2.contourArea(ellipse))
+    return float(cv2.intersectConvexConvex(_convex(forehead(points)), ellipse)[0] / cv2.contourArea(ellipse))
 
 
 def _convex(points: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -59,7 +59,8 @@ def _hull(points: Points) -> Points:
     return points
 
 
-def _forehead(points: Points) -> Points:
+def forehead(points: Points) -> Points:
+    """Landmarks (68, 2), and the brows lifted to where a forehead ends: (78, 2)."""
     lift = _FOREHEAD * (points[27] - points[8])
     return np.concatenate([points, points[17:27] + lift])
 
@@ -80,4 +81,4 @@ def _ellipse(centre: Points, axes: Points, angle: float) -> NDArray[np.float32]:
     return np.asarray(centre + upright @ rotation.T, np.float32)
 
 
-_MASKS = {"hull": _hull, "forehead": _forehead, "head": _head}
+_MASKS = {"hull": _hull, "forehead": forehead, "head": _head}

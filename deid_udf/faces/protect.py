@@ -24,12 +24,17 @@ from deid_udf.faces.align import (
     apply,
     content_to_square,
     crop,
+    filling,
+    five_of_68,
     inverse,
     least_squares_similarity,
     length_scale,
+    roll_of_five,
+    yaw_of_68,
+    yaw_of_five,
 )
 from deid_udf.faces.landmarks import Alignment
-from deid_udf.faces.outline import outline
+from deid_udf.faces.outline import forehead, outline
 from deid_udf.faces.project import open_projector, projector_models
 from deid_udf.faces.public import public_tone, public_yaw, recolour
 from deid_udf.faces.release import FromPrior, Release, open_release
@@ -133,9 +138,8 @@ class FaceProtector:
             )
             latents[chosen] = self._release.latents(released, fresh[chosen])
         if "yaw" in self._policy.public:
-            known = [i for i, face in enumerate(faces) if face.alignment.points is not None]
-            yaw = np.array([public_yaw(_landmarks(faces[i])) for i in known])
-            latents[known] = self._space.turned(latents[known], yaw)
+            yaw = {i: public_yaw(known) for i, face in enumerate(faces) if (known := _yaw(face)) is not None}
+            latents[list(yaw)] = self._space.turned(latents[list(yaw)], np.array(list(yaw.values())))
         return latents
 
     def _render(self, latents: Floats, sides: Sequence[float]) -> list[Frame]:
@@ -154,16 +158,18 @@ class FaceProtector:
 
     def _place(self, face: Face, content: Frame, new: Points) -> Replacement:
         """One generated face where the original was; `new` are its landmarks in the FFHQ square."""
-        points, public = face.alignment.points, []
+        points, public, region = face.alignment.points, [], face.target.region
         pixels = apply(inverse(content_to_square(len(content))), new)
-        place = inverse(face.alignment.square) if points is None else least_squares_similarity(new, points)
         if points is not None:
-            if "yaw" in self._policy.public:
-                public.append("yaw")
-            if "tone" in self._policy.public:
-                content = recolour(content, pixels, _tone(face))
-                public.append("tone")
-        region = face.target.region
+            place = least_squares_similarity(new, points)
+        else:  # a profile, or a face half hidden: whatever the detector saw of it is filled with face
+            roll = 0 if region.points is None else roll_of_five(region.points.astype(np.float64))
+            place = filling(forehead(new), region.box, roll - roll_of_five(five_of_68(new)))
+        if "yaw" in self._policy.public and _yaw(face) is not None:
+            public.append("yaw")
+        if "tone" in self._policy.public and points is not None:
+            content = recolour(content, pixels, _tone(face))
+            public.append("tone")
         edge = outline(self._policy.mask, points, apply(place, new), region.box, enclosing(region))
         matrix = _after(place, content_to_square(len(content)))
         if points is not None and self._policy.swap == "paper":
@@ -187,15 +193,19 @@ def _side(alignment: Alignment) -> float:
     return 1 / max(length_scale(alignment.square), 1e-9)
 
 
-def _landmarks(face: Face) -> Points:
-    assert face.alignment.points is not None
-    return face.alignment.points
+def _yaw(face: Face) -> float | None:
+    """The original's yaw, from its landmarks or else the detector's five points; None where only its box is known."""
+    if face.alignment.points is not None:
+        return float(yaw_of_68(face.alignment.points))
+    points = face.target.region.points
+    return None if points is None else yaw_of_five(points.astype(np.float64))
 
 
 def _tone(face: Face) -> NDArray[np.float64]:
     """The original's public tone, measured on its aligned crop."""
+    assert face.alignment.points is not None
     to_crop = inverse(content_to_square(_CROP))
-    points = apply(to_crop, apply(face.alignment.square, _landmarks(face)))
+    points = apply(to_crop, apply(face.alignment.square, face.alignment.points))
     return public_tone(crop(face.frame, face.alignment.square, _CROP), points)
 
 

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.region import Frame
-from deid_udf.faces.align import Points, yaw_of_68
+from deid_udf.faces.align import Points
 
 _YAW_STEP, _YAW_END = 0.25, 0.5
 _TONE_STEP = 24  # levels
 _MOST = 70  # levels by which a tone may be moved
 
 
-def public_yaw(points: Points) -> float:
-    """The bin's middle of a face's yaw, from its 68 points."""
-    return float(np.clip(np.round(yaw_of_68(points) / _YAW_STEP) * _YAW_STEP, -_YAW_END, _YAW_END))
+def public_yaw(yaw: float) -> float:
+    """The middle of the bin that a face's yaw falls into."""
+    return float(np.clip(np.round(yaw / _YAW_STEP) * _YAW_STEP, -_YAW_END, _YAW_END))
 
 
 def public_tone(face: Frame, points: Points) -> NDArray[np.float64]:

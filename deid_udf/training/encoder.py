@@ -24,7 +24,7 @@ from deid_udf.faces.perceptual import load_perceptual_loss
 from deid_udf.faces.project import StyleMap
 from deid_udf.generator.base import Generator
 from deid_udf.generator.latent import LatentSpace
-from deid_udf.generator.registry import open_generator, open_latent_space
+from deid_udf.generator.registry import fast_dtype, open_generator, open_latent_space
 from deid_udf.training.generator import load_faces
 
 _AT_ONCE = 16  # faces generated together
@@ -194,7 +194,8 @@ class EncoderTraining:
             return self._loss.distance(made, wanted) + (made - images).square().mean((1, 2, 3))
 
     def _half(self) -> torch.autocast:
-        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, torch.bfloat16, enabled=fast_dtype(kind) == torch.bfloat16)
 
     def _learning_rate(self, number: int) -> float:
         done = number / self.config.steps

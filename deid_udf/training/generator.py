@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from deid_udf.errors import UsageError
+from deid_udf.generator.registry import fast_dtype
 from deid_udf.generator.stylegan2 import StyleGan2, Z, grown, load
 from deid_udf.training.codes import FaceCodes, difference
 from deid_udf.training.diffaugment import diff_augment
@@ -197,8 +198,8 @@ class GeneratorTraining:
         return F.interpolate(images, (side, side), mode="bilinear", align_corners=False)
 
     def _half(self, enabled: bool = True) -> torch.autocast:
-        native = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and native)
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16, enabled=enabled and fast_dtype(kind) == torch.bfloat16)
 
     @torch.no_grad()
     def samples(self, count: int, seed: int) -> Tensor:

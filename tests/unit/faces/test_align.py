@@ -72,6 +72,32 @@ def test_yaw_is_odd_in_mirroring_and_zero_to_the_camera():
     assert np.isclose(align.yaw_of_68(mirrored), -0.4)
 
 
+FRONTAL = np.array([(-10, 0), (10, 0), (0, 12), (-7, 22), (7, 22)], float)
+
+
+@pytest.mark.parametrize("angle", [-0.7, 0.0, 1.2])
+def test_yaw_and_roll_of_five_points_do_not_mix(angle):
+    rotation = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
+    for nose in (-4.0, 0.0, 4.0):
+        points = FRONTAL.copy()
+        points[2, 0] = nose
+        turned = 3 * points @ rotation.T + (200, 90)
+        assert np.isclose(align.yaw_of_five(turned), 1.78 * nose / 20)
+        assert np.isclose(align.roll_of_five(turned), angle)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5])
+def test_points_fill_a_box_as_upright_as_they_are_asked_to(angle):
+    box = (40.0, 30.0, 100.0, 130.0)
+    place = align.filling(FRONTAL, box, angle)
+    placed = align.apply(place, FRONTAL)
+    low, high = placed.min(0), placed.max(0)
+    assert (low <= np.array(box[:2]) + 1e-6).all() and (high >= np.array(box[2:]) - 1e-6).all()
+    assert np.isclose((low + high) / 2, (70, 80)).all()
+    assert np.isclose((high - low) / (60, 100), 1).any()
+    assert np.isclose(align.roll_of_five(placed), angle)
+
+
 def test_five_points_of_68_and_of_a_box():
     assert align.five_of_68(np.zeros((3, 68, 2))).shape == (3, 5, 2)
     five = align.five_of_box((100, 50, 200, 170))

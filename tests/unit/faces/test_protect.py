@@ -9,7 +9,9 @@ import pytest
 
 from deid_udf import policy
 from deid_udf.compose import compose
-from deid_udf.faces.landmarks import align
+from deid_udf.faces.align import yaw_of_68
+from deid_udf.faces.landmarks import align, landmarks_of_crops
+from deid_udf.faces.outline import forehead
 from deid_udf.faces.protect import FaceProtector
 from deid_udf.privacy import KeyedNoise, LaplaceVector, OsNoise
 from deid_udf.protect import Target
@@ -186,14 +188,11 @@ def test_hard_pictures_are_replaced_all_the_same(scene, name):
         assert frame[changed].mean() < 2.5 * picture.frame[~changed].mean()
 
 
-def test_a_profile_without_landmarks_is_replaced_where_the_detector_saw_it(scene):
+def test_a_face_without_landmarks_is_replaced_where_the_detector_saw_it(scene):
     """The ellipse in the detector's box, in full, with a face of the prior: the box says nothing of the person."""
     picture = scene(number=TURNED, detector_points=False)
-    frame = picture.frame.copy()
-    x0, y0, x1, y1 = (int(v) for v in picture.region.box)
-    frame[y0:y1, (x0 + x1) // 2 : x1] = frame[y0:y1, x1 : x1 + 1]  # the far half of the face is behind the head
-    frame[y0:y1, x0 : (x0 + x1) // 2] = cv2.GaussianBlur(frame[y0:y1, x0 : (x0 + x1) // 2], (0, 0), 12)
-    box = (float(x0), float(y0 - (y1 - y0)), float(x1 + x1 - x0), float(y1))  # a box that no landmarks can fill
+    frame, (x0, y0, x1, y1) = picture.frame, picture.region.box
+    box = (x0, y0 - 3 * (y1 - y0), x1 + 3 * (x1 - x0), y1)  # a box that no landmarks can fill
     region = replace(picture.region, box=box)
     (new,) = protector().replace([frame], [replace(target(picture), region=region)])
     assert (new.outcome, new.cause) == (Outcome.PRIOR, Cause.UNALIGNED)
@@ -202,6 +201,26 @@ def test_a_profile_without_landmarks_is_replaced_where_the_detector_saw_it(scene
     middle, axes = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), (box[2] - box[0] - 4, box[3] - box[1] - 4)
     cv2.ellipse(ellipse, (middle, axes, 0), 1, -1)
     assert changed[ellipse > 0].mean() > 0.99
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_what_has_no_landmarks_is_filled_with_a_face_that_turns_if_yaw_is_public(scene, side):
+    picture = scene()
+    x0, y0, x1, y1 = picture.region.box
+    box = (x0 - (x1 - x0) / 2, y0 - (y1 - y0) / 2, x1 + (x1 - x0) / 2, y1 + (y1 - y0) / 2)
+    points = picture.region.points.copy()
+    points[2, 0] += side * 0.4 * (points[1, 0] - points[0, 0])
+    aside = replace(target(picture), region=replace(picture.region, box=box, points=points))
+    turned = {}
+    for public in ((), ("yaw",)):
+        (new,) = protector(public=public).replace([picture.frame], [aside])
+        assert new.public == public
+        marks = landmarks_of_crops([new.content])[0]
+        placed = cv2.perspectiveTransform((marks * len(new.content))[None], new.matrix)[0]
+        low, high = forehead(placed).min(0), forehead(placed).max(0)
+        assert (low < np.array(box[:2]) + 3).all() and (high > np.array(box[2:]) - 3).all()
+        turned[public] = float(yaw_of_68(marks))
+    assert side * turned["yaw",] > 0.2 > abs(turned[()])
 
 
 def test_of_two_faces_that_touch_neither_is_left_standing(scene):

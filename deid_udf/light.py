@@ -1,0 +1,112 @@
+"""How new content is lit: like the picture that it goes into, as far as the pixels that stay tell.
+
+Nothing here reads a private pixel: what a face takes over it takes from the neck, the ears and the light around it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deid_udf.detect.region import Frame
+from deid_udf.protect import Replacement
+
+_STRIDE = 4  # pixels between those looked at for a frame's light and colour
+_TELLING = 0.25  # share of a frame that has to stay to tell how it is lit
+_DARK = 96  # levels below which a picture's brightest hundredth means night: a face as by day would glare in it
+_BLACK = 16  # levels: no picture of anything is darker
+_DARKEST = 0.4  # of its own light that new content keeps: no one is found in black
+_GREY = 3  # levels between the channels of a grey; a logo or a time stamp may have colour
+
+_RING = 0.15  # width of the ring in which skin is looked for, as a share of the outline's larger side
+_SIDE = 128  # pixels a side, at most, on which that is done
+_SKIN = np.array([(40, 138, 77), (255, 173, 127)], np.uint8)  # Y, Cr, Cb: Chai & Ngan 1999 (Cr from 133), without foliage and wood
+_SKIN_SHARE = 0.1  # of the ring that has to be skin
+_TONE = 0.8  # power of the gains: how much of the tone is taken over
+_GAIN, _TINT = (0.5, 1.4), (0.75, 1.2)  # limits of the gain, and of each channel's beside it: skin, not paint
+
+Bools = NDArray[np.bool_]
+Triple = NDArray[np.float64]
+
+
+def as_lit(frame: Frame, changed: Bools, replacements: Sequence[Replacement]) -> list[Replacement]:
+    """Feathered content as the picture would show it; other content as it is.
+
+    Grey in a grey picture. In the tone of the skin around it, where there is some; else darker where it is night.
+
+    Args:
+        frame: uint8 (H, W, 3) RGB.
+        changed: bool (H, W), the pixels that are replaced, which are not looked at.
+        replacements: new content for the frame.
+    """
+    if all(r.blend != "feather" for r in replacements):
+        return list(replacements)
+    gain, grey = _light(frame, changed)
+
+    def lit(replacement: Replacement) -> Frame:
+        content = replacement.content
+        if grey:
+            content = np.asarray(np.repeat(cv2.cvtColor(content, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2), np.uint8)
+        tone = None if grey else _tone_gain(frame, changed, replacement)
+        gains = np.full(3, gain) if tone is None else tone
+        return content if (gains == 1).all() else np.asarray(np.round(np.minimum(content * gains, 255)), np.uint8)
+
+    return [replace(r, content=lit(r)) if r.blend == "feather" else r for r in replacements]
+
+
+def _light(frame: Frame, changed: Bools) -> tuple[float, bool]:
+    """How a frame is lit, from the pixels that stay: a gain ≤ 1 for new content, low at night; whether it is grey.
+
+    Few pixels around a close-up tell nothing of its light, and black ones neither: bars, a studio's wall.
+    """
+    changed = changed[::_STRIDE, ::_STRIDE]
+    kept = frame[::_STRIDE, ::_STRIDE][~changed]
+    if len(kept) < _TELLING * changed.size:
+        return 1.0, False
+    bright, colour = np.quantile(kept.max(1), 0.99), np.quantile(np.ptp(kept, axis=1), 0.99)
+    if bright < _BLACK:
+        return 1.0, False
+    return min(1.0, max(float(bright) / _DARK, _DARKEST)), bool(colour <= _GREY)
+
+
+def _tone_gain(frame: Frame, changed: Bools, replacement: Replacement) -> Triple | None:
+    """Gains (3,) from the content's tone towards that of the skin around its outline, or None where none is seen."""
+    outside, inside = _skin_around(frame, changed, replacement.outline), _inside(replacement)
+    if outside is None or not len(inside):
+        return None
+    gains = outside / np.maximum(np.median(inside, axis=0), 1)
+    mean = gains.mean()
+    limited = np.clip(mean, *_GAIN) * np.clip(gains / mean, *_TINT)
+    return np.asarray(limited**_TONE, np.float64)
+
+
+def _skin_around(frame: Frame, changed: Bools, outline: NDArray[np.float32]) -> Triple | None:
+    """Median colour (3,) of skin in a ring around an outline (n, 2), or None where the ring has little of it."""
+    reach = _RING * float(np.ptp(outline, axis=0).max())
+    x0, y0 = np.clip(np.floor(outline.min(0) - reach), 0, frame.shape[1::-1]).astype(int)
+    x1, y1 = np.clip(np.ceil(outline.max(0) + reach), 0, frame.shape[1::-1]).astype(int)
+    step = max(1, int(max(x1 - x0, y1 - y0)) // _SIDE)
+    pixels, gone = frame[y0:y1:step, x0:x1:step], changed[y0:y1:step, x0:x1:step]
+    if not pixels.size:
+        return None
+    ring = np.zeros(gone.shape, np.uint8)
+    centre = outline.mean(0)
+    grown = centre + (outline - centre) * (1 + 2 * _RING)
+    cv2.fillConvexPoly(ring, cv2.convexHull(np.round((grown - (x0, y0)) / step).astype(np.int32)), 1)
+    around = (ring > 0) & ~gone
+    skin = cv2.inRange(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2YCrCb), *_SKIN) > 0
+    found = pixels[around & skin]
+    return np.median(found, axis=0) if len(found) > _SKIN_SHARE * around.sum() else None
+
+
+def _inside(replacement: Replacement) -> NDArray[np.uint8]:
+    """The content's pixels (n, 3) that its outline shows."""
+    content = replacement.content
+    step = max(1, max(content.shape[:2]) // _SIDE)
+    to_content = np.linalg.inv(replacement.matrix)
+    seen = cv2.perspectiveTransform(replacement.outline[None].astype(np.float64), to_content)[0]
+    mask = np.zeros(content[::step, ::step].shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(seen / step).astype(np.int32)), 1)
+    return content[::step, ::step][mask > 0]

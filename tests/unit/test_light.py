@@ -1,0 +1,100 @@
+"""Light: new content looks as the picture would show it, told by what stays."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deid_udf.compose import compose
+from deid_udf.light import as_lit
+from deid_udf.protect import Replacement
+from tests.support.replacements import SIZE, replacement, scene
+
+SKIN, PALE = (190, 140, 115), (235, 222, 215)
+BOX = (30.0, 20.0, 80.0, 70.0)
+
+
+def test_a_feathered_face_in_a_grey_picture_is_grey_and_in_a_coloured_one_is_not() -> None:
+    colour = scene(0)
+    grey = np.repeat(colour[..., :1], 3, axis=2)
+    new = replacement((30, 20, 80, 70), "feather")
+    assert np.ptp(compose(grey, [new])[0], axis=2).max() <= 2
+    assert np.ptp(compose(colour, [new])[0][35:55, 45:65], axis=2).max() > 20
+
+
+def test_a_coloured_time_stamp_does_not_make_a_grey_picture_coloured() -> None:
+    grey = np.repeat(scene(0)[..., :1], 3, axis=2)
+    grey[:4, :4] = (255, 0, 0)
+    out, changed = compose(grey, [replacement((30, 20, 80, 70), "feather")])
+    assert np.ptp(out[changed], axis=1).max() <= 2
+
+
+def test_a_feathered_face_does_not_glare_at_night() -> None:
+    night = (scene(0) * 0.25).astype(np.uint8)
+    out, changed = compose(night, [replacement((30, 20, 80, 70), "feather")])
+    assert out[changed].mean() < 3 * night.mean()
+
+
+def test_a_face_on_black_is_not_black() -> None:
+    frame = np.zeros((*SIZE, 3), np.uint8)
+    new = replacement((30, 20, 80, 70), "feather")
+    assert compose(frame, [new])[0][40:50, 50:60].mean() > 0.2 * new.content.mean()
+
+
+def test_bars_beside_a_close_up_do_not_tell_its_light() -> None:
+    frame = scene(0)
+    frame[:, :8] = frame[:, -8:] = 0
+    new = replacement((8.0, 0.0, SIZE[1] - 8.0, float(SIZE[0])), "feather")
+    middle = compose(frame, [new])[0][35:55, 50:70]
+    assert middle.mean() > 0.6 * new.content.mean() and np.ptp(middle, axis=2).max() > 20
+
+
+def test_a_face_that_fills_the_frame_keeps_its_light_and_colour() -> None:
+    new = replacement((-10.0, -10.0, 130.0, 100.0), "feather")
+    out, changed = compose(scene(0), [new])
+    assert changed.all()
+    assert out.mean() > 0.7 * new.content.mean() and np.ptp(out, axis=2).max() > 20
+
+
+def _pale() -> Replacement:
+    return replace(replacement(BOX, "feather"), content=np.full((64, 64, 3), PALE, np.uint8))
+
+
+def _head(skin: tuple[int, int, int] = SKIN) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A plain head with a face to replace, on a blue wall, and the mask of that face."""
+    frame = np.full((*SIZE, 3), (60, 90, 160), np.uint8)
+    frame[15:80, 22:88] = skin
+    return frame, compose(frame, [_pale()])[1]
+
+
+def test_a_face_takes_the_tone_of_the_skin_around_it() -> None:
+    frame, changed = _head()
+    lit = as_lit(frame, changed, [_pale()])[0].content
+    before, after = (np.abs(np.array(colour, float) - SKIN).mean() for colour in (PALE, lit[0, 0]))
+    assert after < before / 3
+    assert (lit == lit[0, 0]).all()
+
+
+def test_a_wall_is_no_skin() -> None:
+    frame, changed = _head(skin=(60, 90, 160))
+    assert (as_lit(frame, changed, [_pale()])[0].content == PALE).all()
+
+
+def test_skin_that_is_replaced_itself_tells_nothing() -> None:
+    frame, changed = _head()
+    changed[15:80, 22:88] = True
+    assert (as_lit(frame, changed, [_pale()])[0].content == PALE).all()
+
+
+def test_no_tone_makes_a_mask_of_paint() -> None:
+    frame, changed = _head(skin=(255, 190, 165))
+    dark = replace(_pale(), content=np.full((64, 64, 3), (60, 70, 110), np.uint8))
+    lit = as_lit(frame, changed, [dark])[0].content[0, 0] / np.array((60, 70, 110))
+    assert lit.max() <= 1.4 * 1.2 and lit.max() / lit.min() <= 1.2 / 0.75 + 0.05
+
+
+def test_plates_and_fills_are_lit_by_those_who_made_them() -> None:
+    frame, changed = _head()
+    others = [replace(_pale(), blend=blend) for blend in ("poisson", "paste", "fill")]
+    assert all(a is b for a, b in zip(as_lit(frame, changed, others), others, strict=True))
+    assert all(a is b for a, b in zip(as_lit(frame, changed, [*others, _pale()])[:3], others, strict=True))
