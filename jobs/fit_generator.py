@@ -29,7 +29,7 @@ from deid_udf.generator.base import Generator, fitting_size
 from deid_udf.generator.early_exit import ImageHead
 from deid_udf.generator.latent import Floats, LatentSpace
 from deid_udf.generator.mobilestylegan import STYLE, Mapping, Synthesis, mapping_from_ir, synthesis_from_ir
-from deid_udf.generator.registry import TRUNCATION, MobileStyleGan, open_generator
+from deid_udf.generator.registry import MobileStyleGan, open_generator
 
 EXITS = (256, 128, 64)
 CROP, BORDER = 48, 4  # pixels of a training crop, and of its edge, where a crop's zero padding shows
@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--generator", default=MobileStyleGan.name, help="whose latent space (%(default)s)")
     parser.add_argument("--samples", type=int, default=100_000, help="mapped samples behind the statistics")
+    parser.add_argument("--truncation", type=float, default=latent.TRUNCATION, help="of the latents (%(default)s)")
     parser.add_argument("--faces", type=int, default=1_000, help="generated faces whose yaw is measured")
     parser.add_argument("--styles", type=int, default=96, help="faces that the exits are fitted on")
     parser.add_argument("--held-out", type=int, default=16, help="further faces, for the PSNR")
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.manual_seed(options.seed)
     if options.what == "latent":
-        report = fit_latent(open_generator(options.generator, "cpu"), options.samples, options.faces, options.out)
+        report = fit_latent(open_generator(options.generator, "cpu"), options)
     else:
         mapping = mapping_from_ir(models.path("mobilestylegan_mapping_graph"), models.path("mobilestylegan_mapping"))
         graph, weights = models.path("mobilestylegan_synthesis_graph"), models.path("mobilestylegan_synthesis")
@@ -65,15 +66,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @torch.no_grad()
-def fit_latent(generator: Generator, samples: int, faces: int, out: Path) -> dict[str, float | str]:
+def fit_latent(generator: Generator, options: argparse.Namespace) -> dict[str, float | str]:
     """PCA over mapped prior samples, and the yaw of some; reports how Gaussian fresh samples are."""
     styles = np.concatenate(
-        [generator.map(torch.randn(5_000, generator.z_dim)).numpy() for _ in range(samples // 5_000)]
+        [generator.map(torch.randn(5_000, generator.z_dim)).numpy() for _ in range(options.samples // 5_000)]
     )
-    space = latent.fit(styles, truncation=TRUNCATION)
-    yaw, explained = fit_yaw(generator, space, faces)
-    latent.save(replace(space, yaw=yaw), out)
-    space = latent.load(out, truncation=1.0)
+    space = latent.fit(styles, options.truncation)
+    yaw, explained = fit_yaw(generator, space, options.faces)
+    latent.save(replace(space, yaw=yaw), options.out)
+    space = replace(latent.load(options.out), truncation=1.0)
     fresh = space.to_latent(generator.map(torch.randn(20_000, generator.z_dim)).numpy())
     share = float((space.scale[:8] ** 2).sum() / (space.scale**2).sum())
     return {

@@ -5,7 +5,7 @@ and Torralba 2020). Their principal components, whitened, make v ~ N(0, I) under
 means the same in every coordinate. What follows a release lives here too, and sees nothing but the release.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 Floats = NDArray[np.float64]
+
+TRUNCATION = 0.8  # of a generator that was trained to the end; one that makes people too much alike may need more
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,13 @@ def fit(styles: NDArray[np.floating], truncation: float = 1.0) -> LatentSpace:
 
 def save(space: LatentSpace, path: Path) -> None:
     """Write the statistics as float32 safetensors."""
-    arrays = {"mean": space.mean, "axes": space.axes, "scale": space.scale, "yaw": space.yaw}
-    save_file({name: array.astype(np.float32) for name, array in arrays.items()}, path)
+    save_file({field.name: np.asarray(getattr(space, field.name), np.float32) for field in fields(space)}, path)
 
 
-def load(path: Path, truncation: float) -> LatentSpace:
-    """Read the statistics that `save` wrote."""
+def load(path: Path) -> LatentSpace:
+    """Read the statistics that `save` wrote; where they do not say the truncation, it is `TRUNCATION`."""
     arrays = {name: array.astype(np.float64) for name, array in load_file(path).items()}
+    truncation = round(float(arrays.get("truncation", TRUNCATION)), 6)
     return LatentSpace(arrays["mean"], arrays["axes"], arrays["scale"], arrays["yaw"], truncation)
 
 

@@ -21,7 +21,6 @@ from deid_udf.generator.early_exit import load_heads
 from deid_udf.generator.latent import LatentSpace
 
 _EXITS = (64, 128, 256)  # sizes that have a head of their own
-TRUNCATION = 0.8
 _ROLE = "face generator"
 _SAMPLES = 20_000  # mapped samples behind the statistics of a generator that brings none
 
@@ -46,7 +45,7 @@ class MobileStyleGan:
     def __init__(self, device: str, dtype: torch.dtype | None = None) -> None:
         mapping_graph, mapping, graph, weights, exits = (models.path(name) for name in self.models)
         self._mapping = mobilestylegan.mapping_from_ir(mapping_graph, mapping).to(device)
-        self._device, self._dtype = device, dtype or _fast_dtype(device)
+        self._device, self._dtype = device, dtype or fast_dtype(device)
         synthesis = mobilestylegan.synthesis_from_ir(graph, weights)
         self._heads: nn.ModuleDict = load_heads(exits, synthesis)
         self._synthesis = synthesis
@@ -74,7 +73,8 @@ class MobileStyleGan:
         return image.float()
 
 
-def _fast_dtype(device: str) -> torch.dtype:
+def fast_dtype(device: str) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it natively; elsewhere it is emulated, slower than float32."""
     native = device != "cpu" or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
@@ -127,11 +127,11 @@ def open_latent_space(name: str) -> LatentSpace:
     """The whitened latent space of generator `name`: shipped, or measured on mapped samples (a second or two)."""
     statistics = _statistics(name)
     if statistics is not None:
-        return models.opened(statistics, "cpu", lambda path, _: latent.load(path, TRUNCATION))
+        return models.opened(statistics, "cpu", lambda path, _: latent.load(path))
     generator = open_generator(name, "cpu")
     z = torch.randn(_SAMPLES, generator.z_dim, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        return latent.fit(generator.map(z).numpy(), TRUNCATION)
+        return latent.fit(generator.map(z).numpy(), latent.TRUNCATION)
 
 
 def _statistics(name: str) -> str | None:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
-from deid_udf.generator.latent import fit, laplace_posterior, load, save
+from deid_udf.generator.latent import TRUNCATION, fit, laplace_posterior, load, save
 from deid_udf.generator.registry import open_generator, open_latent_space
 
 
@@ -36,10 +37,20 @@ def test_fit_recovers_a_known_gaussian(tmp_path):
     samples = random.standard_normal((50_000, 6)) * np.arange(6, 0, -1) @ axes + 3
     styles = np.where(samples < 0, 0.2 * samples, samples)
     save(fit(styles), tmp_path / "space.safetensors")
-    space = load(tmp_path / "space.safetensors", truncation=1.0)
+    space = load(tmp_path / "space.safetensors")
     assert np.allclose(space.scale, np.arange(6, 0, -1), rtol=0.03)
     assert np.allclose(np.abs(space.axes @ axes.T), np.eye(6), atol=0.05)
     assert np.allclose(space.mean, 3, atol=0.1)
+
+
+def test_statistics_bring_the_truncation_that_they_were_fitted_for(tmp_path):
+    file = tmp_path / "space.safetensors"
+    save(fit(np.random.default_rng(4).standard_normal((100, 6)), truncation=1.2), file)
+    assert load(file).truncation == 1.2
+    older = load_file(file)
+    del older["truncation"]
+    save_file(older, file)
+    assert load(file).truncation == TRUNCATION
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 2.0, 50.0])
