@@ -207,7 +207,7 @@ def mechanisms() -> list[tuple[str, dict[str, object]]]:
     ]
     unbounded: list[tuple[str, dict[str, object]]] = [
         (f"laplace_unbounded, scale {1 / e:g}", {"name": "laplace_unbounded", "epsilon": Decimal(str(e))})
-        for e in (20, 5, 2.5, 1.25)
+        for e in (20, 10, 5, 2.5, 1.25)
     ]
     projected: dict[str, object] = {"name": "laplace_unbounded", "epsilon": Decimal(10**6)}
     return [("prior, ε = 0", {"name": "prior"}), *pure, *unbounded, ("projection itself, ε → ∞", projected)]

@@ -22,10 +22,14 @@ _GREY = 3  # levels between the channels of a grey; a logo or a time stamp may h
 
 _RING = 0.15  # width of the ring in which skin is looked for, as a share of the outline's larger side
 _SIDE = 128  # pixels a side, at most, on which that is done
-_SKIN = np.array([(40, 138, 77), (255, 173, 127)], np.uint8)  # Y, Cr, Cb: Chai & Ngan 1999 (Cr from 133), without foliage and wood
+_SKIN = np.array(
+    [(40, 138, 77), (255, 173, 127)], np.uint8
+)  # Y, Cr, Cb: Chai & Ngan 1999 (Cr from 133), without foliage and wood
 _SKIN_SHARE = 0.1  # of the ring that has to be skin
 _TONE = 0.8  # power of the gains: how much of the tone is taken over
 _GAIN, _TINT = (0.5, 1.4), (0.75, 1.2)  # limits of the gain, and of each channel's beside it: skin, not paint
+
+_FAR = 1e4  # pixels: where corners that lie further outside are taken to lie
 
 Bools = NDArray[np.bool_]
 Triple = NDArray[np.float64]
@@ -105,8 +109,9 @@ def _inside(replacement: Replacement) -> NDArray[np.uint8]:
     """The content's pixels (n, 3) that its outline shows."""
     content = replacement.content
     step = max(1, max(content.shape[:2]) // _SIDE)
-    to_content = np.linalg.inv(replacement.matrix)
-    seen = cv2.perspectiveTransform(replacement.outline[None].astype(np.float64), to_content)[0]
     mask = np.zeros(content[::step, ::step].shape[:2], np.uint8)
-    cv2.fillConvexPoly(mask, cv2.convexHull(np.round(seen / step).astype(np.int32)), 1)
+    invertible, to_content = cv2.invert(replacement.matrix)
+    if invertible:
+        seen = cv2.perspectiveTransform(replacement.outline[None].astype(np.float64), to_content)[0] / step
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.round(np.clip(seen, -_FAR, _FAR)).astype(np.int32)), 1)
     return content[::step, ::step][mask > 0]

@@ -93,6 +93,14 @@ def test_no_tone_makes_a_mask_of_paint() -> None:
     assert lit.max() <= 1.4 * 1.2 and lit.max() / lit.min() <= 1.2 / 0.75 + 0.05
 
 
+def test_content_without_extent_is_left_alone() -> None:
+    frame, changed = _head()
+    for scale in (0.0, 1e-9):
+        point = replace(_pale(), matrix=np.diag([scale, scale, 1.0]))
+        assert as_lit(frame, changed, [point])[0].content.shape == point.content.shape
+        compose(frame, [point])
+
+
 def test_plates_and_fills_are_lit_by_those_who_made_them() -> None:
     frame, changed = _head()
     others = [replace(_pale(), blend=blend) for blend in ("poisson", "paste", "fill")]
