@@ -24,6 +24,7 @@ _LIGHT = 90  # levels, over the three channels together, beyond which surroundin
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _GROWN = 4  # pixels: the three by which OpenCV erodes a mask, and the step at its edge
 _SHIFT = 4  # sub-pixel bits of polygon corners
+_FAR = 1e8  # pixels: what the integers of those corners hold
 _NEUTRAL = 128  # fill of a region without surroundings
 
 Mask = NDArray[np.bool_]
@@ -63,7 +64,7 @@ def rasterise(outline: NDArray[np.float32], size: tuple[int, int]) -> tuple[Wind
     x1, y1 = np.clip(np.ceil(outline.max(0)) + 1, 0, (width, height)).astype(int)
     mask = np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), np.uint8)
     if mask.size:
-        corners = np.round((outline - (x0, y0)) * (1 << _SHIFT)).astype(np.int32)
+        corners = np.round(np.clip(outline - (x0, y0), -_FAR, _FAR) * (1 << _SHIFT)).astype(np.int32)
         cv2.fillConvexPoly(mask, cv2.convexHull(corners), 1, shift=_SHIFT)
     return (int(x0), int(y0), int(x1), int(y1)), mask.astype(np.bool_)
 

@@ -3,6 +3,7 @@
 Nothing here reads a private pixel: what a face takes over it takes from the neck, the ears and the light around it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,12 +23,14 @@ _GREY = 3  # levels between the channels of a grey; a logo or a time stamp may h
 
 _RING = 0.15  # width of the ring in which skin is looked for, as a share of the outline's larger side
 _SIDE = 128  # pixels a side, at most, on which that is done
-_SKIN = np.array(
-    [(40, 138, 77), (255, 173, 127)], np.uint8
-)  # Y, Cr, Cb: Chai & Ngan 1999 (Cr from 133), without foliage and wood
-_SKIN_SHARE = 0.1  # of the ring that has to be skin
+_RED, _GREEN = (
+    (0.36, 0.48),
+    (0.28, 0.345),
+)  # of r + g + b: where skin of all tones lies in all light (Soriano et al. 2003)
+_LIT = 90  # r + g + b below which colour is noise
+_SKIN_SHARE, _FEWEST = 0.1, 16  # of the ring, and pixels, that have to be skin
 _TONE = 0.8  # power of the gains: how much of the tone is taken over
-_GAIN, _TINT = (0.5, 1.4), (0.75, 1.2)  # limits of the gain, and of each channel's beside it: skin, not paint
+_GAIN, _TINT = (0.5, 1.25), (0.75, 1.2)  # limits of the gain, and of each channel's beside it: skin, not paint
 
 _FAR = 1e4  # pixels: where corners that lie further outside are taken to lie
 
@@ -38,7 +41,8 @@ Triple = NDArray[np.float64]
 def as_lit(frame: Frame, changed: Bools, replacements: Sequence[Replacement]) -> list[Replacement]:
     """Feathered content as the picture would show it; other content as it is.
 
-    Grey in a grey picture. In the tone of the skin around it, where there is some; else darker where it is night.
+    Grey in a grey picture. In the tone of the skin around it, where there is some and no public tone was taken over;
+    else darker where it is night.
 
     Args:
         frame: uint8 (H, W, 3) RGB.
@@ -53,7 +57,8 @@ def as_lit(frame: Frame, changed: Bools, replacements: Sequence[Replacement]) ->
         content = replacement.content
         if grey:
             content = np.asarray(np.repeat(cv2.cvtColor(content, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2), np.uint8)
-        tone = None if grey else _tone_gain(frame, changed, replacement)
+        told = grey or "tone" in replacement.public
+        tone = None if told else _tone_gain(frame, changed, replacement)
         gains = np.full(3, gain) if tone is None else tone
         return content if (gains == 1).all() else np.asarray(np.round(np.minimum(content * gains, 255)), np.uint8)
 
@@ -91,7 +96,7 @@ def _skin_around(frame: Frame, changed: Bools, outline: NDArray[np.float32]) -> 
     reach = _RING * float(np.ptp(outline, axis=0).max())
     x0, y0 = np.clip(np.floor(outline.min(0) - reach), 0, frame.shape[1::-1]).astype(int)
     x1, y1 = np.clip(np.ceil(outline.max(0) + reach), 0, frame.shape[1::-1]).astype(int)
-    step = max(1, int(max(x1 - x0, y1 - y0)) // _SIDE)
+    step = max(1, math.ceil(max(x1 - x0, y1 - y0) / _SIDE))
     pixels, gone = frame[y0:y1:step, x0:x1:step], changed[y0:y1:step, x0:x1:step]
     if not pixels.size:
         return None
@@ -100,15 +105,22 @@ def _skin_around(frame: Frame, changed: Bools, outline: NDArray[np.float32]) -> 
     grown = centre + (outline - centre) * (1 + 2 * _RING)
     cv2.fillConvexPoly(ring, cv2.convexHull(np.round((grown - (x0, y0)) / step).astype(np.int32)), 1)
     around = (ring > 0) & ~gone
-    skin = cv2.inRange(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2YCrCb), *_SKIN) > 0
-    found = pixels[around & skin]
-    return np.median(found, axis=0) if len(found) > _SKIN_SHARE * around.sum() else None
+    found = _skin(pixels[around])
+    return np.median(found, axis=0) if len(found) >= max(_FEWEST, _SKIN_SHARE * around.sum()) else None
+
+
+def _skin(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Those of (n, 3) that have a colour of skin; so have some woods and bricks."""
+    total = np.maximum(pixels.sum(1, dtype=np.int32), 1)
+    red, green = pixels[:, 0] / total, pixels[:, 1] / total
+    chosen = (total >= _LIT) & (red >= _RED[0]) & (red <= _RED[1]) & (green >= _GREEN[0]) & (green <= _GREEN[1])
+    return np.asarray(pixels[chosen], np.uint8)
 
 
 def _inside(replacement: Replacement) -> NDArray[np.uint8]:
     """The content's pixels (n, 3) that its outline shows."""
     content = replacement.content
-    step = max(1, max(content.shape[:2]) // _SIDE)
+    step = math.ceil(max(content.shape[:2]) / _SIDE)
     mask = np.zeros(content[::step, ::step].shape[:2], np.uint8)
     invertible, to_content = cv2.invert(replacement.matrix)
     if invertible:

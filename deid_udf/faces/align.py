@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deid_udf.detect.cut import cut_around
 from deid_udf.detect.region import Box, Frame
 
-_YAW_OF_NOSE = 1.78  # yaw for a nose that lies one distance between the eyes beside its line
+_YAW_OF_NOSE = 2.4  # by CenterFace's points of 100 generated faces of all yaws: correlation with `yaw_of_68` 0.99
 
 Points = NDArray[np.float64]
 Similarity = NDArray[np.float64]  # (2, 3) affine matrix without shear
@@ -43,13 +43,12 @@ def yaw_of_68(points: Points) -> NDArray[np.float64]:
 def yaw_of_five(points: Points) -> float:
     """`yaw_of_68`, from eyes, nose and mouth corners (5, 2): how far the nose is beside the line from eyes to mouth.
 
-    On faces generated at all yaws the two correlate at 0.99.
+    Measured in lengths of that line: in profile the eyes are too close to each other to measure by.
     """
     left, right, nose, mouth_left, mouth_right = points
-    eyes, across = (left + right) / 2, right - left
+    eyes = (left + right) / 2
     down = (mouth_left + mouth_right) / 2 - eyes
-    below = ((nose - eyes) @ down) / max(float(down @ down), 1e-9)
-    beside = ((nose - eyes - below * down) @ across) / max(float(across @ across), 1e-9)
+    beside = (nose - eyes) @ np.array((down[1], -down[0])) / max(float(down @ down), 1e-9)
     return float(np.clip(_YAW_OF_NOSE * beside, -1, 1))
 
 

@@ -49,6 +49,7 @@ from deid_udf.schema import Cause, Outcome
 _CROP = 256  # pixels of the originals' crops that are projected
 _BATCH = 8  # faces that the generator holds at once
 _SPARE = 0.8  # content this much smaller than its place is still sharp enough
+_FACE = (0.6, 0.75)  # width and height of a face with its forehead in the FFHQ square
 _RENDERING = b"face rendering"
 
 
@@ -100,7 +101,7 @@ class FaceProtector:
             return []
         alignments = landmarks.align(frames, [(target.frame, target.region) for target in targets])
         faces = [Face(t, frames[t.frame], a, self._cause(t, a)) for t, a in zip(targets, alignments, strict=True)]
-        contents = self._render(self._latents(faces), [_side(face.alignment) for face in faces])
+        contents = self._render(self._latents(faces), [_side(face) for face in faces])
         points = landmarks.landmarks_of_crops(contents)
         return [self._place(*some) for some in zip(faces, contents, points, strict=True)]
 
@@ -188,9 +189,12 @@ class FaceProtector:
         )
 
 
-def _side(alignment: Alignment) -> float:
-    """Pixels of the frame that a side of the face's FFHQ square covers."""
-    return 1 / max(length_scale(alignment.square), 1e-9)
+def _side(face: Face) -> float:
+    """Pixels of the frame that a side of the new face's FFHQ square will cover."""
+    if face.alignment.points is None:
+        region = face.target.region
+        return max(region.width / _FACE[0], region.height / _FACE[1])
+    return 1 / max(length_scale(face.alignment.square), 1e-9)
 
 
 def _yaw(face: Face) -> float | None:

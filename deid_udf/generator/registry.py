@@ -74,7 +74,7 @@ class MobileStyleGan:
 
 
 def fast_dtype(device: str) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively; elsewhere it is emulated, slower than float32."""
+    """bfloat16 where the hardware multiplies it natively (any GPU is taken to); emulated it is slower than float32."""
     native = device != "cpu" or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 

@@ -1,5 +1,6 @@
 """Composition: nothing outside the outlines moves, and nothing from inside them survives."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deid_udf.compose import compose
-from deid_udf.detect.region import Region
+from deid_udf.detect.region import Frame, Region
 from deid_udf.protect import Replacement, solid_fill
 from deid_udf.schema import Cause
 from tests.support.replacements import SIZE, Blend, replacement, scene
 
 BLENDS: tuple[Blend, ...] = ("poisson", "feather", "paste", "fill")
+
+#: Pictures as they come, in the colours of skin, dim ones, and grey ones: light and tone are taken over from each.
+LOOKS: tuple[Callable[[Frame], Frame], ...] = (
+    lambda frame: frame,
+    lambda frame: np.asarray(frame // 4 + np.array((140, 95, 75), np.uint8), np.uint8),
+    lambda frame: np.asarray(frame // 8 + np.array((45, 30, 24), np.uint8), np.uint8),
+    lambda frame: frame // 4,
+    lambda frame: np.repeat(frame[..., :1], 3, axis=2),
+)
 
 boxes = st.tuples(st.floats(-30, 110), st.floats(-30, 80), st.floats(4, 70), st.floats(4, 60)).map(
     lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
@@ -25,9 +35,7 @@ boxes = st.tuples(st.floats(-30, 110), st.floats(-30, 80), st.floats(4, 70), st.
 def test_outside_the_outlines_nothing_moves_and_inside_nothing_of_the_original_matters(
     wanted: list[tuple[tuple[float, float, float, float], Blend]], seed: int
 ) -> None:
-    frame = scene(seed)
-    if seed % 2:  # in the colours of skin, so that tones are taken over
-        frame = np.asarray(frame // 4 + np.array((140, 95, 75), np.uint8), np.uint8)
+    frame = LOOKS[seed % len(LOOKS)](scene(seed))
     replacements = [replacement(box, blend) for box, blend in wanted]
     out, changed = compose(frame, replacements)
     assert out.shape == frame.shape
@@ -106,6 +114,37 @@ def test_surroundings_go_on_across_the_border_though_the_region_was_scrubbed_to_
     rows = slice(start + side // 5, start + side * 4 // 5)
     for outside, inside in ((start - 1, start + 1), (start + side + 2, start + side)):
         assert np.abs(out[rows, outside] - out[rows, inside]).max() < 20
+
+
+def _plain(frame: Frame, side: int, colour: tuple[int, int, int]) -> Frame:
+    """`frame` with a feathered square of one colour at (40, 40)."""
+    new = replace(
+        replacement((40, 40, 40 + side, 40 + side), "feather"), content=np.full((64, 64, 3), colour, np.uint8)
+    )
+    return compose(frame, [new])[0]
+
+
+def test_a_feathered_face_takes_the_light_beside_it_in_its_own_colour() -> None:
+    frame = np.full((180, 180, 3), (120, 110, 130), np.uint8)
+    frame[:, :90] += np.array((5, 20, 50), np.uint8)
+    out = _plain(frame, 100, (120, 110, 130)).astype(int)
+    change = out[90, 60] - (120, 110, 130)
+    assert change.min() > 8 and np.ptp(change) <= 1
+    assert np.abs(out[90, 120] - (120, 110, 130)).max() < change.min()
+
+
+def test_a_feathered_face_does_not_take_the_colour_of_hair() -> None:
+    frame = np.full((180, 180, 3), (120, 110, 130), np.uint8)
+    frame[:90] = 5
+    out = _plain(frame, 100, (170, 170, 190)).astype(int)
+    assert np.abs(out[60, 90] - (170, 170, 190)).max() < 8
+
+
+@pytest.mark.parametrize(("side", "width"), [(30, 5), (50, 6), (400, 40)])
+def test_a_feathered_border_is_as_wide_as_its_face_is_large(side: int, width: int) -> None:
+    frame = np.full((480, 480, 3), (90, 110, 140), np.uint8)
+    row = _plain(frame, side, (250, 250, 255)).astype(int)[40 + side // 2, 40 : 40 + side // 2, 0]
+    assert abs(int((row < 249).sum()) - width) <= max(1, width // 8)
 
 
 def test_a_sliver_is_replaced() -> None:

@@ -82,8 +82,14 @@ def test_yaw_and_roll_of_five_points_do_not_mix(angle):
         points = FRONTAL.copy()
         points[2, 0] = nose
         turned = 3 * points @ rotation.T + (200, 90)
-        assert np.isclose(align.yaw_of_five(turned), 1.78 * nose / 20)
+        assert np.isclose(align.yaw_of_five(turned), 2.4 * nose / 22)
         assert np.isclose(align.roll_of_five(turned), angle)
+
+
+def test_in_profile_the_eyes_order_does_not_turn_the_face():
+    for other_eye in (49.5, 50.5):
+        points = np.array([(50, 40), (other_eye, 44), (70, 55), (52, 70), (54, 70)], float)
+        assert align.yaw_of_five(points) == 1
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.5])
