@@ -20,7 +20,7 @@ from deid_udf.protect import Replacement
 _MARGIN = 6  # pixels around a region that a blend may read, of those that it works on
 _FEATHER = 0.1, 0.16  # width of a feathered border, as shares of the region's smaller side: of large ones and at most
 _FADE = 6  # pixels that it is wide in between
-_LIGHT = 90  # levels, over the three channels together, beyond which surroundings differ by more than light and tone
+_LIGHT = 200  # levels, over the three channels together, beyond which surroundings differ by more than light and tone
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _GROWN = 4  # pixels: the three by which OpenCV erodes a mask, and the step at its edge
 _SHIFT = 4  # sub-pixel bits of polygon corners
