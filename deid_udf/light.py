@@ -23,10 +23,7 @@ _GREY = 3  # levels between the channels of a grey; a logo or a time stamp may h
 
 _RING = 0.15  # width of the ring in which skin is looked for, as a share of the outline's larger side
 _SIDE = 128  # pixels a side, at most, on which that is done
-_RED, _GREEN = (
-    (0.36, 0.48),
-    (0.28, 0.345),
-)  # of r + g + b: where skin of all tones lies in all light (Soriano et al. 2003)
+_RED, _GREEN = (0.36, 0.48), (0.28, 0.345)  # of r + g + b: skin of all tones in all light (Soriano et al. 2003)
 _LIT = 90  # r + g + b below which colour is noise
 _SKIN_SHARE, _FEWEST = 0.1, 16  # of the ring, and pixels, that have to be skin
 _TONE = 0.8  # power of the gains: how much of the tone is taken over
