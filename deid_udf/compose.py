@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deid_udf.detect.region import Frame
-from deid_udf.light import as_lit
+from deid_udf.light import BLACK, as_lit
 from deid_udf.metrics.recall import coverage
 from deid_udf.protect import Replacement
 
@@ -140,9 +140,12 @@ def _feather(canvas: Frame, replacement: Replacement, window: Window, mask: Mask
 
 
 def _seen_in_light(source: Frame, target: Frame) -> Frame:
-    """`source`, as light as `target` where they differ by light; not where they differ by more, as skin and hair do."""
+    """`source`, as light as `target` where they differ by light; not where they differ by more, as skin and hair do.
+
+    Black tells no light: hair, bars beside a picture.
+    """
     missing = target.astype(np.float32) - source
-    alike = np.exp(-(missing * missing).sum(2, keepdims=True) / _LIGHT**2)
+    alike = np.exp(-(missing * missing).sum(2, keepdims=True) / _LIGHT**2) * (target.max(2, keepdims=True) >= BLACK)
     return np.asarray(np.clip(np.round(source + missing.mean(2, keepdims=True) * alike), 0, 255), np.uint8)
 
 

@@ -17,7 +17,7 @@ from deid_udf.protect import Replacement
 _STRIDE = 4  # pixels between those looked at for a frame's light and colour
 _TELLING = 0.25  # share of a frame that has to stay to tell how it is lit
 _DARK = 96  # levels below which a picture's brightest hundredth means night: a face as by day would glare in it
-_BLACK = 16  # levels: no picture of anything is darker
+BLACK = 16  # levels: no picture of anything is darker
 _DARKEST = 0.4  # of its own light that new content keeps: no one is found in black
 _GREY = 3  # levels between the channels of a grey; a logo or a time stamp may have colour
 
@@ -72,7 +72,7 @@ def _light(frame: Frame, changed: Bools) -> tuple[float, bool]:
     if len(kept) < _TELLING * changed.size:
         return 1.0, False
     bright, colour = np.quantile(kept.max(1), 0.99), np.quantile(np.ptp(kept, axis=1), 0.99)
-    if bright < _BLACK:
+    if bright < BLACK:
         return 1.0, False
     return min(1.0, max(float(bright) / _DARK, _DARKEST)), bool(colour <= _GREY)
 
