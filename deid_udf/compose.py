@@ -24,7 +24,7 @@ _LIGHT = 200  # levels, over the three channels together, beyond which surroundi
 _COARSE = 128  # pixels a side, at most, on which smooth fields are computed
 _GROWN = 4  # pixels: the three by which OpenCV erodes a mask, and the step at its edge
 _SHIFT = 4  # sub-pixel bits of polygon corners
-_FAR = 1e8  # pixels: what the integers of those corners hold
+_FAR = 1e6  # pixels: where corners that lie further outside are taken to lie; OpenCV fills nothing far beyond
 _NEUTRAL = 128  # fill of a region without surroundings
 
 Mask = NDArray[np.bool_]

@@ -145,6 +145,11 @@ def test_a_feathered_border_is_as_wide_as_its_face_is_large(side: int, width: in
     assert abs(int((row < row[-1] - 1).sum()) - width) <= max(1, width // 8)
 
 
+def test_an_outline_beyond_what_integers_hold_replaces_all() -> None:
+    _, changed = compose(scene(0), [replacement((-1e9, -1e9, 1e9, 1e9), "fill")])
+    assert changed.all()
+
+
 def test_a_sliver_is_replaced() -> None:
     frame = np.full((3000, 40, 3), 90, np.uint8)
     out, changed = compose(frame, [replacement((10.0, 5.0, 10.4, 2990.0), "feather")])
