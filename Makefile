@@ -10,6 +10,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 DONE := .venv/.setup
 STEP := infra/setup/step.sh
+# A Spark test is mostly one thread that plans: several at once keep the cores busy. 0: one by one, in one process.
+PROCESSES ?= auto
 
 .PHONY: help
 help: ## list the targets
@@ -59,8 +61,11 @@ test-e2e: models $(DONE)/airflow ## whole jobs, killed and rerun; the night shif
 test-airflow: models $(DONE)/airflow ## the night shift alone, under a real Airflow
 	@$(BIN)/pytest tests/e2e/test_airflow.py
 
+# Fixtures of the slow files are worth minutes: such a file stays with one process.
+test-unit test-s3: SHARE := worksteal
+test-spark test-e2e: SHARE := loadfile
 test-unit test-spark test-s3 test-e2e: test-%:
-	@$(BIN)/pytest tests/$*
+	@$(BIN)/pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=$(SHARE) tests/$*
 
 .PHONY: lint
 lint: setup ## ruff, mypy and the import rules; warnings are errors

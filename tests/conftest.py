@@ -1,5 +1,6 @@
 """What every test shares: a marker and a time limit by folder, one Spark session, one S3 server, the model cache."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent
 #: Seconds after which a test of a layer hangs: a guard, not a measurement; machines are shared.
 LIMITS = {"unit": 240, "spark": 900, "s3": 900, "e2e": 1800}
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, as many as cores: each keeps to its own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
