@@ -144,8 +144,10 @@ def run_batches(
 @lru_cache(maxsize=4)
 def _pipeline(policy: str, noise: str, on: str, address: str | None) -> "Pipeline":
     """This process's pipeline for a policy; imports are here, so that the driver never loads a model library."""
+    from deid_udf.inference import keep_freed_memory
     from deid_udf.pipeline import Pipeline
 
+    keep_freed_memory()
     source = noise_source()
     if fingerprint(source) != noise:
         raise UsageError(f"an executor has another noise key than the driver, or only one has any: set {KEY_FILE}")

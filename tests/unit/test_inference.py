@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -38,3 +41,19 @@ def test_one_thread_a_worker_unless_told(fixed_model, monkeypatch):
     monkeypatch.setenv(THREADS_VARIABLE, "3")
     assert threads() == 3
     assert open_session(fixed_model, "cpu").get_session_options().intra_op_num_threads == 3
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_memory_kept_is_used_again_without_page_faults(kept):
+    script = f"""
+import resource
+from deid_udf.inference import keep_freed_memory
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+if {kept}: keep_freed_memory()
+bytearray(b"x") * 40_000_000
+before = faults()
+bytearray(b"x") * 40_000_000
+print(faults() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (int(done.stdout) < 100) == kept
