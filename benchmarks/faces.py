@@ -118,7 +118,8 @@ def projection(folder: Path, count: int, steps: int, size: int) -> None:
         found, start = np.empty((most + 1, 0)), time.process_time()
         print(f"\n{name}\n| faces | {' | '.join(map(str, shown))} | core-s a step |\n|---|{'---|' * (len(shown) + 1)}")
         for part in (slice(i, i + PART) for i in range(0, len(faces), PART)):
-            found = np.hstack([found, run(images[part], start=first[part], steps=most)[1]])
+            losses = run(images[part], start=first[part], steps=most)[1]
+            found = np.hstack([found, np.pad(losses, ((0, most + 1 - len(losses)), (0, 0)), mode="edge")])
             seconds = (time.process_time() - start) / found.size
             row = " | ".join(f"{v:.3f}" for v in found[list(shown)].mean(1))
             print(f"| {found.shape[1]} | {row} | {seconds:.4f} |", flush=True)
