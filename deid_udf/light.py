@@ -78,8 +78,8 @@ def _light(frame: Frame, changed: Bools) -> tuple[float, bool]:
 
 
 def _tone_gain(frame: Frame, changed: Bools, replacement: Replacement) -> Triple | None:
-    """Gains (3,) from the content's tone towards that of the skin around its outline, or None where none is seen."""
-    outside, inside = _skin_around(frame, changed, replacement.outline), _inside(replacement)
+    """Gains (3,) from the content's tone towards that of the skin below it, or None where none is seen."""
+    outside, inside = _skin_below(frame, changed, replacement), _inside(replacement)
     if outside is None or not len(inside):
         return None
     gains = outside / np.maximum(np.median(inside, axis=0), 1)
@@ -88,8 +88,12 @@ def _tone_gain(frame: Frame, changed: Bools, replacement: Replacement) -> Triple
     return np.asarray(limited**_TONE, np.float64)
 
 
-def _skin_around(frame: Frame, changed: Bools, outline: NDArray[np.float32]) -> Triple | None:
-    """Median colour (3,) of skin in a ring around an outline (n, 2), or None where the ring has little of it."""
+def _skin_below(frame: Frame, changed: Bools, replacement: Replacement) -> Triple | None:
+    """Median colour (3,) of skin in the lower half of a ring around an outline, or None where that has little of it.
+
+    Above and beside a face is hair, some of which has the chromaticity of skin, and none of it the light.
+    """
+    outline = replacement.outline
     reach = _RING * float(np.ptp(outline, axis=0).max())
     x0, y0 = np.clip(np.floor(outline.min(0) - reach), 0, frame.shape[1::-1]).astype(int)
     x1, y1 = np.clip(np.ceil(outline.max(0) + reach), 0, frame.shape[1::-1]).astype(int)
@@ -101,7 +105,9 @@ def _skin_around(frame: Frame, changed: Bools, outline: NDArray[np.float32]) -> 
     centre = outline.mean(0)
     grown = centre + (outline - centre) * (1 + 2 * _RING)
     cv2.fillConvexPoly(ring, cv2.convexHull(np.round((grown - (x0, y0)) / step).astype(np.int32)), 1)
-    around = (ring > 0) & ~gone
+    y, x = np.ogrid[: gone.shape[0], : gone.shape[1]]
+    middle, down = (centre - (x0, y0)) / step, replacement.matrix[:2, 1]  # where the content's columns point
+    around = (ring > 0) & ~gone & ((x - middle[0]) * down[0] + (y - middle[1]) * down[1] > 0)
     found = _skin(pixels[around])
     return np.median(found, axis=0) if len(found) >= max(_FEWEST, _SKIN_SHARE * around.sum()) else None
 
@@ -115,12 +121,14 @@ def _skin(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _inside(replacement: Replacement) -> NDArray[np.uint8]:
-    """The content's pixels (n, 3) that its outline shows."""
+    """The content's pixels (n, 3) that the lower half of its outline shows: no forehead, no fringe."""
     content = replacement.content
     step = math.ceil(max(content.shape[:2]) / _SIDE)
     mask = np.zeros(content[::step, ::step].shape[:2], np.uint8)
     invertible, to_content = cv2.invert(replacement.matrix)
     if invertible:
         seen = cv2.perspectiveTransform(replacement.outline[None].astype(np.float64), to_content)[0] / step
-        cv2.fillConvexPoly(mask, cv2.convexHull(np.round(np.clip(seen, -_FAR, _FAR)).astype(np.int32)), 1)
+        seen = np.clip(seen, -_FAR, _FAR)
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.round(seen).astype(np.int32)), 1)
+        mask[: max(0, round(seen[:, 1].mean()))] = 0
     return content[::step, ::step][mask > 0]

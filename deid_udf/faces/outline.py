@@ -10,7 +10,8 @@ from deid_udf.detect.region import Box
 from deid_udf.faces.align import Points
 
 Mask = Literal["hull", "forehead", "head"]
-_FOREHEAD = 0.26  # how far the brows are lifted, as a share of the way from chin to the bridge of the nose
+_FOREHEAD = 0.52  # how far the brows are lifted to the hairline, as a share of the way from chin to bridge of the nose
+_BOXED = 0.26  # and to where detectors' boxes end
 _HEAD = (0.75, 1.0)  # half axes of the head's ellipse, as shares of the landmarks' width and height
 _CORNERS = 48
 _OVERHANG = 1.12  # how far, from the middle, a new face may stick out of the old one's mask
@@ -41,9 +42,14 @@ def outline(
 
 
 def enclosed(points: Points, box: Box) -> float:
-    """Share of the ellipse inside `box` that landmarks (68, 2) enclose, the forehead included."""
+    """Share of the ellipse inside `box` that landmarks (68, 2) enclose, what a box holds of the forehead included."""
     ellipse = _box_ellipse(box)
-    return float(cv2.intersectConvexConvex(_convex(forehead(points)), ellipse)[0] / cv2.contourArea(ellipse))
+    return float(cv2.intersectConvexConvex(_convex(boxed(points)), ellipse)[0] / cv2.contourArea(ellipse))
+
+
+def boxed(points: Points) -> Points:
+    """Landmarks (68, 2), and the brows lifted to where a detector's box ends: (78, 2)."""
+    return _lifted(points, _BOXED)
 
 
 def _convex(points: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -59,10 +65,12 @@ def _hull(points: Points) -> Points:
     return points
 
 
-def forehead(points: Points) -> Points:
-    """Landmarks (68, 2), and the brows lifted to where a forehead ends: (78, 2)."""
-    lift = _FOREHEAD * (points[27] - points[8])
-    return np.concatenate([points, points[17:27] + lift])
+def _forehead(points: Points) -> Points:
+    return _lifted(points, _FOREHEAD)
+
+
+def _lifted(points: Points, share: float) -> Points:
+    return np.concatenate([points, points[17:27] + share * (points[27] - points[8])])
 
 
 def _head(points: Points) -> Points:
@@ -81,4 +89,4 @@ def _ellipse(centre: Points, axes: Points, angle: float) -> NDArray[np.float32]:
     return np.asarray(centre + upright @ rotation.T, np.float32)
 
 
-_MASKS = {"hull": _hull, "forehead": forehead, "head": _head}
+_MASKS = {"hull": _hull, "forehead": _forehead, "head": _head}

@@ -34,7 +34,7 @@ from deid_udf.faces.align import (
     yaw_of_five,
 )
 from deid_udf.faces.landmarks import Alignment
-from deid_udf.faces.outline import forehead, outline
+from deid_udf.faces.outline import boxed, outline
 from deid_udf.faces.project import open_projector, projector_models
 from deid_udf.faces.public import public_tone, public_yaw, recolour
 from deid_udf.faces.release import FromPrior, Release, open_release
@@ -165,7 +165,7 @@ class FaceProtector:
             place = least_squares_similarity(new, points)
         else:  # a profile, or a face half hidden: whatever the detector saw of it is filled with face
             roll = 0 if region.points is None else roll_of_five(region.points.astype(np.float64))
-            place = filling(forehead(new), region.box, roll - roll_of_five(five_of_68(new)))
+            place = filling(boxed(new), region.box, roll - roll_of_five(five_of_68(new)))
         if "yaw" in self._policy.public and _yaw(face) is not None:
             public.append("yaw")
         if "tone" in self._policy.public and points is not None:

@@ -75,6 +75,15 @@ def test_a_face_takes_the_tone_of_the_skin_around_it() -> None:
     assert (lit == lit[0, 0]).all()
 
 
+def test_hair_above_and_a_fringe_tell_no_tone() -> None:
+    frame, changed = _head()
+    plain = as_lit(frame, changed, [_pale()])[0].content[-1, 0]
+    frame[:44] = np.where(changed[:44, :, None], frame[:44], (66, 48, 40))  # dark, and of skin's chromaticity
+    fringed = replace(_pale(), content=_pale().content.copy())
+    fringed.content[:30] = (40, 30, 25)
+    assert (as_lit(frame, changed, [fringed])[0].content[-1, 0] == plain).all()
+
+
 def test_only_what_the_outline_shows_of_a_face_tells_its_tone() -> None:
     frame, changed = _head()
     whole = as_lit(frame, changed, [_pale()])[0].content[32, 32]

@@ -26,6 +26,14 @@ def test_masks_grow_from_hull_to_forehead_to_head():
     assert sizes[0] < sizes[1] < sizes[2]
 
 
+def test_the_forehead_ends_at_the_hairline():
+    """A third of the face above the brows, as from the brows to below the nose (the rule of thirds)."""
+    points = face()
+    brows, chin, bridge = points[17:27, 1].mean(), points[8, 1], points[27, 1]
+    top = outline("forehead", points, points, (0, 0, 1, 1))[:, 1].min()
+    assert 0.45 < (brows - top) / (chin - bridge) < 0.6
+
+
 @pytest.mark.parametrize("mask", ["hull", "forehead", "head"])
 def test_every_landmark_of_the_original_is_covered(mask):
     points = face()

@@ -11,7 +11,7 @@ from deid_udf import policy
 from deid_udf.compose import compose
 from deid_udf.faces.align import yaw_of_68
 from deid_udf.faces.landmarks import align, landmarks_of_crops
-from deid_udf.faces.outline import forehead
+from deid_udf.faces.outline import boxed
 from deid_udf.faces.protect import FaceProtector
 from deid_udf.privacy import KeyedNoise, LaplaceVector, OsNoise
 from deid_udf.protect import Target
@@ -217,7 +217,7 @@ def test_what_has_no_landmarks_is_filled_with_a_face_that_turns_if_yaw_is_public
         assert new.public == public
         marks = landmarks_of_crops([new.content])[0]
         placed = cv2.perspectiveTransform((marks * len(new.content))[None], new.matrix)[0]
-        low, high = forehead(placed).min(0), forehead(placed).max(0)
+        low, high = boxed(placed).min(0), boxed(placed).max(0)
         assert (low < np.array(box[:2]) + 3).all() and (high > np.array(box[2:]) - 3).all()
         turned[public] = float(yaw_of_68(marks))
     assert side * turned["yaw",] > 0.2 > abs(turned[()])
