@@ -27,7 +27,7 @@ _RED, _GREEN = (0.36, 0.48), (0.28, 0.345)  # of r + g + b: skin of all tones in
 _LIT = 90  # r + g + b below which colour is noise
 _SKIN_SHARE, _FEWEST = 0.1, 16  # of the ring, and pixels, that have to be skin
 _TONE = 0.8  # power of the gains: how much of the tone is taken over
-_GAIN, _TINT = (0.5, 1.25), (0.75, 1.2)  # limits of the gain, and of each channel's beside it: skin, not paint
+_GAIN, _TINT = (0.5, 1.25), (0.87, 1.12)  # limits of the gain, and of each channel's beside it: skin, not paint
 
 _FAR = 1e4  # pixels: where corners that lie further outside are taken to lie
 
