@@ -24,6 +24,7 @@ _GREY = 3  # levels between the channels of a grey; a logo or a time stamp may h
 _RING = 0.15  # width of the ring in which skin is looked for, as a share of the outline's larger side
 _SIDE = 128  # pixels a side, at most, on which that is done
 _RED, _GREEN = (0.36, 0.48), (0.28, 0.345)  # of r + g + b: skin of all tones in all light (Soriano et al. 2003)
+_REDDER = 0.09, 7e-5  # least lead of red over green, of r + g + b, and what a level of that sum takes off it
 _LIT = 90  # r + g + b below which colour is noise
 _SKIN_SHARE, _FEWEST = 0.1, 16  # of the ring, and pixels, that have to be skin
 _TONE = 0.8  # power of the gains: how much of the tone is taken over
@@ -113,10 +114,11 @@ def _skin_below(frame: Frame, changed: Bools, replacement: Replacement) -> Tripl
 
 
 def _skin(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Those of (n, 3) that have a colour of skin; so have some woods and bricks."""
+    """Those of (n, 3) that have a colour of skin; so have some woods and bricks. Dark skin is redder than a wall."""
     total = np.maximum(pixels.sum(1, dtype=np.int32), 1)
     red, green = pixels[:, 0] / total, pixels[:, 1] / total
     chosen = (total >= _LIT) & (red >= _RED[0]) & (red <= _RED[1]) & (green >= _GREEN[0]) & (green <= _GREEN[1])
+    chosen &= red - green >= _REDDER[0] - _REDDER[1] * total
     return np.asarray(pixels[chosen], np.uint8)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from deid_udf.compose import compose
@@ -110,8 +111,9 @@ def test_a_public_tone_is_the_last_word() -> None:
     assert (as_lit(frame, changed, [public])[0].content == PALE).all()
 
 
-def test_a_wall_is_no_skin() -> None:
-    frame, changed = _head(skin=(60, 90, 160))
+@pytest.mark.parametrize("wall", [(60, 90, 160), (87, 77, 65), (150, 150, 150)])
+def test_a_wall_is_no_skin(wall: tuple[int, int, int]) -> None:
+    frame, changed = _head(skin=wall)
     assert (as_lit(frame, changed, [_pale()])[0].content == PALE).all()
 
 
