@@ -115,12 +115,13 @@ def projection(folder: Path, count: int, steps: int, size: int) -> None:
         ("encode, then hybrid", encoded, 60, (0, 5, 10, 20, 40, 60)),
         ("mean, then optimise", np.zeros_like(encoded), steps, (0, 20, 60, 100, 200, steps)),
     ):
-        found, start = np.empty((most + 1, 0)), time.process_time()
+        found, taken, start = np.empty((most + 1, 0)), 0, time.process_time()
         print(f"\n{name}\n| faces | {' | '.join(map(str, shown))} | core-s a step |\n|---|{'---|' * (len(shown) + 1)}")
         for part in (slice(i, i + PART) for i in range(0, len(faces), PART)):
             losses = run(images[part], start=first[part], steps=most)[1]
             found = np.hstack([found, np.pad(losses, ((0, most + 1 - len(losses)), (0, 0)), mode="edge")])
-            seconds = (time.process_time() - start) / found.size
+            taken += losses.size
+            seconds = (time.process_time() - start) / taken
             row = " | ".join(f"{v:.3f}" for v in found[list(shown)].mean(1))
             print(f"| {found.shape[1]} | {row} | {seconds:.4f} |", flush=True)
     print(f"\nencoder: {encoding:.4f} core-s a face")

@@ -24,7 +24,8 @@ _GREY = 3  # levels between the channels of a grey; a logo or a time stamp may h
 _RING = 0.15  # width of the ring in which skin is looked for, as a share of the outline's larger side
 _SIDE = 128  # pixels a side, at most, on which that is done
 _RED, _GREEN = (0.36, 0.48), (0.28, 0.345)  # of r + g + b: skin of all tones in all light (Soriano et al. 2003)
-_REDDER = 0.09, 7e-5  # least lead of red over green, of r + g + b, and what a level of that sum takes off it
+_REDDER = 0.066, 4.5e-5  # least lead of red over green, of r + g + b, and what a level of that sum takes off it: walls
+_NOSE = 0.6  # of a face's height from its top: what lies below is neither hair nor forehead
 _LIT = 90  # r + g + b below which colour is noise
 _SKIN_SHARE, _FEWEST = 0.1, 16  # of the ring, and pixels, that have to be skin
 _TONE = 0.8  # power of the gains: how much of the tone is taken over
@@ -90,9 +91,10 @@ def _tone_gain(frame: Frame, changed: Bools, replacement: Replacement) -> Triple
 
 
 def _skin_below(frame: Frame, changed: Bools, replacement: Replacement) -> Triple | None:
-    """Median colour (3,) of skin in the lower half of a ring around an outline, or None where that has little of it.
+    """Median colour (3,) of skin in the lower part of a ring around an outline, or None where that has little of it.
 
-    Above and beside a face is hair, some of which has the chromaticity of skin, and none of it the light.
+    Above and beside a face is hair, some of which has the chromaticity of skin, and none of it the light. Low is where
+    the content's columns end: on a face put there by a similarity, the chin; under the paper's warp, the picture's.
     """
     outline = replacement.outline
     reach = _RING * float(np.ptp(outline, axis=0).max())
@@ -107,14 +109,14 @@ def _skin_below(frame: Frame, changed: Bools, replacement: Replacement) -> Tripl
     grown = centre + (outline - centre) * (1 + 2 * _RING)
     cv2.fillConvexPoly(ring, cv2.convexHull(np.round((grown - (x0, y0)) / step).astype(np.int32)), 1)
     y, x = np.ogrid[: gone.shape[0], : gone.shape[1]]
-    middle, down = (centre - (x0, y0)) / step, replacement.matrix[:2, 1]  # where the content's columns point
-    around = (ring > 0) & ~gone & ((x - middle[0]) * down[0] + (y - middle[1]) * down[1] > 0)
+    down = replacement.matrix[:2, 1]  # where the content's columns point
+    around = (ring > 0) & ~gone & ((x * step + x0) * down[0] + (y * step + y0) * down[1] > _nose(outline @ down))
     found = _skin(pixels[around])
     return np.median(found, axis=0) if len(found) >= max(_FEWEST, _SKIN_SHARE * around.sum()) else None
 
 
 def _skin(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Those of (n, 3) that have a colour of skin; so have some woods and bricks. Dark skin is redder than a wall."""
+    """Those of (n, 3) that have a colour of skin; so have some woods and bricks."""
     total = np.maximum(pixels.sum(1, dtype=np.int32), 1)
     red, green = pixels[:, 0] / total, pixels[:, 1] / total
     chosen = (total >= _LIT) & (red >= _RED[0]) & (red <= _RED[1]) & (green >= _GREEN[0]) & (green <= _GREEN[1])
@@ -123,7 +125,7 @@ def _skin(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _inside(replacement: Replacement) -> NDArray[np.uint8]:
-    """The content's pixels (n, 3) that the lower half of its outline shows: no forehead, no fringe."""
+    """The content's pixels (n, 3) that the lower part of its outline shows: no forehead, no fringe."""
     content = replacement.content
     step = math.ceil(max(content.shape[:2]) / _SIDE)
     mask = np.zeros(content[::step, ::step].shape[:2], np.uint8)
@@ -132,5 +134,10 @@ def _inside(replacement: Replacement) -> NDArray[np.uint8]:
         seen = cv2.perspectiveTransform(replacement.outline[None].astype(np.float64), to_content)[0] / step
         seen = np.clip(seen, -_FAR, _FAR)
         cv2.fillConvexPoly(mask, cv2.convexHull(np.round(seen).astype(np.int32)), 1)
-        mask[: max(0, round(seen[:, 1].mean()))] = 0
+        mask[: max(0, round(_nose(seen[:, 1])))] = 0
     return content[::step, ::step][mask > 0]
+
+
+def _nose(along: NDArray[np.floating]) -> float:
+    """Where a nose is on a face whose outline's corners lie at `along` (n,), from forehead to chin."""
+    return float((1 - _NOSE) * along.min() + _NOSE * along.max())

@@ -32,7 +32,7 @@ _SIZE = 256
 DLIB_BOX = (0.19, 0.285, 0.81, 0.905)  # that dlib's own detector would give in the FFHQ square: medians over LFW
 _RECTANGLE = dlib.rectangle(*(round(v * _SIZE) for v in DLIB_BOX))
 _TOLERANCE = 0.12  # of the FFHQ square's side: how far points may lie from where a face's points lie
-_LEAST = 0.5  # of the region's ellipse that they must enclose, forehead and all; each of 400 synthetic faces does
+_LEAST = 0.5  # of the region's ellipse that they must enclose, some forehead included; each of 400 synthetic faces does
 
 
 @dataclass(frozen=True, slots=True)
