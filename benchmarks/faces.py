@@ -45,26 +45,25 @@ PART = 4  # faces projected together
 RING = 4  # pixels on each side of a mask's border that the seam is measured on
 
 
-def processor_seconds(call: Callable[[], object], runs: int = 3) -> float:
+def timed(call: Callable[[], object], clock: Callable[[], float], runs: int) -> list[float]:
+    """Seconds of each of `runs` calls, after one that is not counted."""
+    call()
+    times = []
+    for _ in range(runs):
+        start = clock()
+        call()
+        times.append(clock() - start)
+    return times
+
+
+def processor_seconds(call: Callable[[], object]) -> float:
     """Processor time of the fastest run, all threads together: other programs on the machine do not count."""
-    call()
-    times = []
-    for _ in range(runs):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return min(times)
+    return min(timed(call, time.process_time, 3))
 
 
-def wall_seconds(call: Callable[[], object], runs: int = 7) -> float:
+def wall_seconds(call: Callable[[], object]) -> float:
     """Median time of a run on all threads; for an idle machine."""
-    call()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+    return float(np.median(timed(call, time.perf_counter, 7)))
 
 
 def speed() -> None:
